@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PKCS #11 for all of Holdfast: p11-kit's header, plus what its releases before 0.25 lack of PKCS #11 v3.0. Names that a
+ * newer p11-kit may define are guarded; the 3.0 function list has a name of our own, since its layout is what counts.
+ */
+#ifndef HOLDFAST_PKCS11_H
+#define HOLDFAST_PKCS11_H
+
+#include <p11-kit/pkcs11.h>
+
+#ifndef CKR_OPERATION_CANCEL_FAILED
+#define CKR_OPERATION_CANCEL_FAILED (0x202UL)
+#endif
+#ifndef CKR_CURVE_NOT_SUPPORTED
+#define CKR_CURVE_NOT_SUPPORTED (0x140UL)
+#endif
+#ifndef CKR_ACTION_PROHIBITED
+#define CKR_ACTION_PROHIBITED (0x01BUL)
+#endif
+#ifndef CKA_UNIQUE_ID
+#define CKA_UNIQUE_ID (0x004UL)
+#endif
+#ifndef CKA_DESTROYABLE
+#define CKA_DESTROYABLE (0x172UL)
+#endif
+#ifndef CKA_COPYABLE
+#define CKA_COPYABLE (0x171UL)
+#endif
+#ifndef CKF_INTERFACE_FORK_SAFE
+#define CKF_INTERFACE_FORK_SAFE (0x1UL)
+#endif
+
+/* CK_INTERFACE (v3.0, section 3.3). */
+struct hf_ck_interface {
+  CK_UTF8CHAR *name;
+  void *function_list;
+  CK_FLAGS flags;
+};
+
+/* CK_FUNCTION_LIST_3_0 (v3.0, section 3.4): the 2.40 list, its version field saying 3.0, and these. */
+struct hf_ck_functions_3_0 {
+  CK_FUNCTION_LIST base;
+  CK_RV (*C_GetInterfaceList)(struct hf_ck_interface *, CK_ULONG *);
+  CK_RV (*C_GetInterface)(CK_UTF8CHAR *, CK_VERSION *, struct hf_ck_interface **, CK_FLAGS);
+  CK_RV (*C_LoginUser)(CK_SESSION_HANDLE, CK_USER_TYPE, CK_UTF8CHAR *, CK_ULONG, CK_UTF8CHAR *, CK_ULONG);
+  CK_RV (*C_SessionCancel)(CK_SESSION_HANDLE, CK_FLAGS);
+  CK_RV (*C_MessageEncryptInit)(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE);
+  CK_RV (*C_EncryptMessage)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
+  CK_RV (*C_EncryptMessageBegin)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG);
+  CK_RV (*C_EncryptMessageNext)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *, CK_FLAGS);
+  CK_RV (*C_MessageEncryptFinal)(CK_SESSION_HANDLE);
+  CK_RV (*C_MessageDecryptInit)(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE);
+  CK_RV (*C_DecryptMessage)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
+  CK_RV (*C_DecryptMessageBegin)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG);
+  CK_RV (*C_DecryptMessageNext)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *, CK_FLAGS);
+  CK_RV (*C_MessageDecryptFinal)(CK_SESSION_HANDLE);
+  CK_RV (*C_MessageSignInit)(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE);
+  CK_RV (*C_SignMessage)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
+  CK_RV (*C_SignMessageBegin)(CK_SESSION_HANDLE, void *, CK_ULONG);
+  CK_RV (*C_SignMessageNext)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
+  CK_RV (*C_MessageSignFinal)(CK_SESSION_HANDLE);
+  CK_RV (*C_MessageVerifyInit)(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE);
+  CK_RV (*C_VerifyMessage)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG);
+  CK_RV (*C_VerifyMessageBegin)(CK_SESSION_HANDLE, void *, CK_ULONG);
+  CK_RV (*C_VerifyMessageNext)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG);
+  CK_RV (*C_MessageVerifyFinal)(CK_SESSION_HANDLE);
+};
+
+typedef CK_RV (*hf_get_interface_fn)(CK_UTF8CHAR *, CK_VERSION *, struct hf_ck_interface **, CK_FLAGS);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+enum { READ_CHUNK = 16 * 1024, PIN_FILE_MAX = 4096, PIN_MAX = 255 };
+
+static hf_err read_all(int fd, const char *path, struct hf_buf *out)
+{
+  for (;;) {
+    uint8_t chunk[READ_CHUNK];
+    ssize_t n = read(fd, chunk, sizeof(chunk));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return hf_fail_errno(errno, "reading %s", path);
+    if (n == 0)
+      return HF_OK;
+    hf_err e = hf_buf_add(out, chunk, (size_t)n);
+    hf_wipe(chunk, (size_t)n);
+    if (e.code == HF_ERR_LIMIT)
+      return hf_fail(HF_ERR_LIMIT, "%s is larger than %zu bytes", path, out->max);
+    HF_TRY(e);
+  }
+}
+
+hf_err hf_file_read(const char *path, struct hf_buf *out)
+{
+  HF_CLEANUP(hf_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0)
+    return hf_fail_errno(errno, "%s", path);
+  return read_all(fd, path, out);
+}
+
+static hf_err write_all(int fd, const char *path, const uint8_t *data, size_t len)
+{
+  while (len > 0) {
+    ssize_t n = write(fd, data, len);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return hf_fail_errno(errno, "writing %s", path);
+    data += n;
+    len -= (size_t)n;
+  }
+  return fsync(fd) == 0 ? HF_OK : hf_fail_errno(errno, "writing %s", path);
+}
+
+static hf_err sync_parent(const char *path)
+{
+  char parent[PATH_MAX];
+  snprintf(parent, sizeof(parent), "%s", path);
+  char *slash = strrchr(parent, '/');
+  if (slash)
+    slash[slash == parent ? 1 : 0] = '\0';
+  HF_CLEANUP(hf_closep) int fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || fsync(fd) != 0)
+    return hf_fail_errno(errno, "syncing the directory of %s", path);
+  return HF_OK;
+}
+
+hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode)
+{
+  char aside[PATH_MAX];
+  if ((size_t)snprintf(aside, sizeof(aside), "%s.XXXXXX", path) >= sizeof(aside))
+    return hf_fail(HF_ERR_LIMIT, "the path %s", path);
+  HF_CLEANUP(hf_closep) int fd = mkostemp(aside, O_CLOEXEC);
+  if (fd < 0)
+    return hf_fail_errno(errno, "%s", path);
+  hf_err e = fchmod(fd, mode) == 0 ? write_all(fd, path, data, len) : hf_fail_errno(errno, "%s", path);
+  if (!hf_failed(e) && rename(aside, path) != 0)
+    e = hf_fail_errno(errno, "%s", path);
+  if (hf_failed(e)) {
+    unlink(aside);
+    return e;
+  }
+  return sync_parent(path);
+}
+
+hf_err hf_dir_make(const char *path)
+{
+  char partial[PATH_MAX];
+  if ((size_t)snprintf(partial, sizeof(partial), "%s", path) >= sizeof(partial))
+    return hf_fail(HF_ERR_LIMIT, "the path %s", path);
+  for (char *p = partial + 1;; p++) {
+    if (*p != '/' && *p != '\0')
+      continue;
+    char kept = *p;
+    *p = '\0';
+    if (mkdir(partial, 0700) != 0 && errno != EEXIST)
+      return hf_fail_errno(errno, "making the directory %s", partial);
+    *p = kept;
+    if (!kept)
+      return HF_OK;
+  }
+}
+
+/* Where a source leads: text is the PIN itself (env:), or path is to be read. */
+static hf_err pin_source_open(const char *source, char *path, size_t size, const char **ret_text)
+{
+  static const char env[] = "env:", credential[] = "credential:", file[] = "file:";
+  *ret_text = NULL;
+  if (strncmp(source, env, sizeof(env) - 1) == 0) {
+    *ret_text = getenv(source + sizeof(env) - 1);
+    return *ret_text ? HF_OK : hf_fail(HF_ERR_PIN_MISSING, "the environment variable of pin-source %s is not set", source);
+  }
+  if (strncmp(source, credential, sizeof(credential) - 1) == 0) {
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    if (!dir)
+      return hf_fail(HF_ERR_PIN_MISSING, "pin-source %s, but $CREDENTIALS_DIRECTORY is not set", source);
+    snprintf(path, size, "%s/%s", dir, source + sizeof(credential) - 1);
+    return HF_OK;
+  }
+  if (strncmp(source, file, sizeof(file) - 1) == 0) {
+    source += sizeof(file) - 1;
+    if (strncmp(source, "///", 3) == 0)
+      source += 2;
+  }
+  if ((size_t)snprintf(path, size, "%s", source) >= size)
+    return hf_fail(HF_ERR_LIMIT, "pin-source %s", source);
+  return HF_OK;
+}
+
+hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin)
+{
+  char path[PATH_MAX];
+  const char *text;
+  HF_TRY(pin_source_open(source, path, sizeof(path), &text));
+  HF_CLEANUP(hf_buf_free) struct hf_buf content = HF_BUF(PIN_FILE_MAX);
+  if (!text) {
+    HF_TRY(hf_file_read(path, &content));
+    text = hf_buf_str(&content);
+    if (!text)
+      return hf_fail(HF_ERR_NO_MEMORY, "reading pin-source %s", source);
+  }
+  size_t len = strcspn(text, "\r\n");
+  if (len == 0 || len > PIN_MAX)
+    return hf_fail(HF_ERR_PIN_LEN_RANGE, "pin-source %s holds %s", source, len ? "a line over 255 bytes" : "no PIN");
+  return hf_secret_new(text, len, ret_pin);
+}

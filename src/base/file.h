@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files, whole. Errors name the path. */
+#ifndef HF_BASE_FILE_H
+#define HF_BASE_FILE_H
+
+#include "base/buf.h"
+#include "base/secret.h"
+
+#include <sys/types.h>
+
+/* Reads all of path (a regular file or a pipe) into out, up to out's limit. */
+hf_err hf_file_read(const char *path, struct hf_buf *out);
+
+/* Replaces path as one step: written aside with this mode, synced, renamed. On failure the old file is as it was. */
+hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode);
+
+/* Makes a directory and its parents, 0700; one that exists is fine. */
+hf_err hf_dir_make(const char *path);
+
+/*
+ * Resolves a pin-source (RFC 7512, section 2.4): a file's path or file: URI, env:NAME, or credential:NAME (a file in
+ * $CREDENTIALS_DIRECTORY). Its first line, at most 255 bytes, is the PIN.
+ */
+hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin);
+
+#endif
