@@ -124,7 +124,7 @@ hf_err hf_take(struct hf_slice *in, size_t len, const uint8_t **ret_data)
 
 static hf_err take_be(struct hf_slice *in, size_t size, uint64_t *ret_value)
 {
-  const uint8_t *data;
+  const uint8_t *data = NULL;
   HF_TRY(hf_take(in, size, &data));
   uint64_t value = 0;
   for (size_t i = 0; i < size; i++)
