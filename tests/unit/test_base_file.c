@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include "hf_test.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+static char dir[] = "/tmp/hf-test-file-XXXXXX";
+
+/* A path inside the test's directory; valid until the fourth call after it. */
+static const char *in_dir(const char *name)
+{
+  static char paths[4][PATH_MAX];
+  static size_t next;
+  char *path = paths[next++ % HF_ARRAY_LEN(paths)];
+  snprintf(path, PATH_MAX, "%s/%s", dir, name);
+  return path;
+}
+
+static void write_text(const char *name, const char *text)
+{
+  assert_hf_ok(hf_file_write(in_dir(name), text, strlen(text), 0600));
+}
+
+static size_t count_entries(void)
+{
+  size_t count = 0;
+  HF_CLEANUP(hf_closedirp) DIR *open_dir = opendir(dir);
+  assert_non_null(open_dir);
+  while (readdir(open_dir))
+    count++;
+  return count - 2;
+}
+
+static int make_dir(void **state)
+{
+  (void)state;
+  memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
+  return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+  (void)state;
+  HF_CLEANUP(hf_closedirp) DIR *open_dir = opendir(dir);
+  for (struct dirent *entry; open_dir && (entry = readdir(open_dir));)
+    if (entry->d_name[0] != '.')
+      remove(in_dir(entry->d_name));
+  return rmdir(dir);
+}
+
+static void what_is_written_is_read(void **state)
+{
+  (void)state;
+  HF_CLEANUP(hf_buf_free) struct hf_buf got = HF_BUF(100000);
+  char big[70000];
+  memset(big, 'x', sizeof(big));
+  assert_hf_ok(hf_file_write(in_dir("f"), big, sizeof(big), 0640));
+  assert_hf_ok(hf_file_read(in_dir("f"), &got));
+  assert_true(hf_slice_equal(hf_slice(got.data, got.len), hf_slice(big, sizeof(big))));
+  struct stat status;
+  assert_int_equal(stat(in_dir("f"), &status), 0);
+  assert_int_equal(status.st_mode & 07777, 0640);
+}
+
+static void writing_replaces_and_leaves_nothing_aside(void **state)
+{
+  (void)state;
+  write_text("f", "old and longer");
+  write_text("f", "new");
+  HF_CLEANUP(hf_buf_free) struct hf_buf got = HF_BUF(100);
+  assert_hf_ok(hf_file_read(in_dir("f"), &got));
+  assert_string_equal(hf_buf_str(&got), "new");
+  assert_int_equal(count_entries(), 1);
+}
+
+static void a_write_that_fails_leaves_nothing(void **state)
+{
+  (void)state;
+  assert_hf_err(hf_file_write(in_dir("none/f"), "x", 1, 0600), NOT_FOUND);
+  assert_contains(hf_err_context(), "none/f");
+  assert_int_equal(mkdir(in_dir("d"), 0700), 0);
+  assert_true(hf_failed(hf_file_write(in_dir("d"), "x", 1, 0600)));
+  assert_int_equal(count_entries(), 1);
+}
+
+static void a_file_that_is_too_large_or_not_there_is_named(void **state)
+{
+  (void)state;
+  HF_CLEANUP(hf_buf_free) struct hf_buf got = HF_BUF(4);
+  write_text("f", "12345");
+  assert_hf_err(hf_file_read(in_dir("f"), &got), LIMIT);
+  assert_contains(hf_err_context(), "/f is larger than 4 bytes");
+  assert_hf_err(hf_file_read(in_dir("g"), &got), NOT_FOUND);
+  assert_contains(hf_err_context(), "/g: ");
+  assert_hf_err(hf_file_read(dir, &got), IO);
+}
+
+static void directories_are_made_private_with_their_parents(void **state)
+{
+  (void)state;
+  struct stat status;
+  assert_hf_ok(hf_dir_make(in_dir("a/b")));
+  assert_hf_ok(hf_dir_make(in_dir("a/b")));
+  assert_int_equal(stat(in_dir("a/b"), &status), 0);
+  assert_int_equal(status.st_mode & 07777, 0700);
+  write_text("f", "");
+  assert_true(hf_failed(hf_dir_make(in_dir("f/c"))));
+  assert_int_equal(rmdir(in_dir("a/b")), 0);
+}
+
+static void assert_pin(const char *source, const char *expected)
+{
+  struct hf_secret *pin = NULL;
+  assert_hf_ok(hf_pin_source_read(source, &pin));
+  assert_int_equal(hf_secret_len(pin), strlen(expected));
+  assert_memory_equal(hf_secret_data(pin), expected, strlen(expected));
+  hf_secret_free(pin);
+}
+
+static void a_pin_comes_from_a_file_a_credential_or_the_environment(void **state)
+{
+  (void)state;
+  char source[PATH_MAX + 16];
+  write_text("pin", "12 34\r\nnot this\n");
+  assert_pin(in_dir("pin"), "12 34");
+  snprintf(source, sizeof(source), "file:%s", in_dir("pin"));
+  assert_pin(source, "12 34");
+  snprintf(source, sizeof(source), "file://%s", in_dir("pin"));
+  assert_pin(source, "12 34");
+  setenv("CREDENTIALS_DIRECTORY", dir, 1);
+  assert_pin("credential:pin", "12 34");
+  setenv("HF_TEST_PIN", "5678", 1);
+  assert_pin("env:HF_TEST_PIN", "5678");
+}
+
+static void a_pin_source_without_a_pin_says_which_and_not_what(void **state)
+{
+  (void)state;
+  struct hf_secret *pin = NULL;
+  unsetenv("HF_TEST_NONE");
+  unsetenv("CREDENTIALS_DIRECTORY");
+  assert_hf_err(hf_pin_source_read("env:HF_TEST_NONE", &pin), PIN_MISSING);
+  assert_contains(hf_err_context(), "HF_TEST_NONE");
+  assert_hf_err(hf_pin_source_read("credential:pin", &pin), PIN_MISSING);
+  assert_hf_err(hf_pin_source_read(in_dir("none"), &pin), NOT_FOUND);
+  write_text("empty", "\n1234\n");
+  assert_hf_err(hf_pin_source_read(in_dir("empty"), &pin), PIN_LEN_RANGE);
+  char line[300];
+  memset(line, '7', sizeof(line));
+  assert_hf_ok(hf_file_write(in_dir("long"), line, sizeof(line), 0600));
+  assert_hf_err(hf_pin_source_read(in_dir("long"), &pin), PIN_LEN_RANGE);
+  assert_null(strstr(hf_err_context(), "777"));
+  assert_null(pin);
+}
+
+#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+    IN_DIR(what_is_written_is_read),
+    IN_DIR(writing_replaces_and_leaves_nothing_aside),
+    IN_DIR(a_write_that_fails_leaves_nothing),
+    IN_DIR(a_file_that_is_too_large_or_not_there_is_named),
+    IN_DIR(directories_are_made_private_with_their_parents),
+    IN_DIR(a_pin_comes_from_a_file_a_credential_or_the_environment),
+    IN_DIR(a_pin_source_without_a_pin_says_which_and_not_what),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
