@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A PKCS #11 module in this process, loaded once a path and shared by all who open it; any thread may use it.
+ *
+ * It stays mapped for good: modules leave threads, thread-local destructors and atexit handlers behind, which an early
+ * dlclose would turn into crashes. At exit nothing is done: a process that ends with references leaves them.
+ */
+#ifndef HF_P11_MODULE_H
+#define HF_P11_MODULE_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "holdfast/pkcs11.h"
+#include "holdfast/token-ext.h"
+
+#include <stdint.h>
+
+struct p11_module;
+
+/*
+ * Loads and initialises it. One that the program had initialised already is used as it is, and then not finalised by us.
+ * path goes to dlopen: one without a slash is looked for as a shared library. Fails with MODULE_LOAD, MODULE_INIT.
+ */
+hf_err p11_module_open(const char *path, struct p11_module **ret_module);
+struct p11_module *p11_module_ref(struct p11_module *module);
+/* C_Finalize with the last reference, where C_Initialize was ours. NULL is fine; returns NULL. */
+struct p11_module *p11_module_unref(struct p11_module *module);
+HF_DEFINE_CLEANUP(struct p11_module, p11_module_unref)
+
+CK_FUNCTION_LIST *p11_module_functions(struct p11_module *module);
+const char *p11_module_path(const struct p11_module *module);
+/* The interface of Holdfast's own token; NULL for any other module. */
+const struct holdfast_token_ext *p11_module_ext(struct p11_module *module);
+hf_err p11_module_info(struct p11_module *module, CK_INFO *ret_info);
+
+/*
+ * Initialises the module again where it needs it: in a forked child, or after someone else in the process finalised it.
+ * Call it before using a module that may have crossed a fork. The generation changes whenever sessions and handles that
+ * were got before are gone.
+ */
+hf_err p11_module_ready(struct p11_module *module);
+uint64_t p11_module_generation(struct p11_module *module);
+
+/* An error out of what a function of this module answered; 0 gives HF_OK. Our token adds its own reason and hint. */
+hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
