@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a value of each type may be. */
+#ifndef HF_CONFIG_CHECK_H
+#define HF_CONFIG_CHECK_H
+
+#include "config/config.h"
+
+/* NULL where the row allows the value; else what it must be ("an absolute path"). */
+const char *config_check(const struct config_row *row, const char *value);
+
+/* The row's key whose spelling is nearest to name. Never NULL. */
+const char *config_nearest(const char *name);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include "base/file.h"
+#include "config/check.h"
+#include "config/location.h"
+#include "config/tree.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+enum { FILE_MAX_BYTES = 1024 * 1024 };
+
+struct config {
+  char *path;
+  json_t *root;
+  char *warning;
+  int lock; /* the directory's; -1 where the file was opened for reading alone */
+};
+
+static const struct config_row rows[CONFIG_KEY_COUNT] = {
+#define CONFIG_ROW(id, key, type, default_value, choices, help) \
+  [CONFIG_##id] = { key, CONFIG_TYPE_##type, default_value, choices, help },
+  CONFIG_TABLE(CONFIG_ROW)
+#undef CONFIG_ROW
+};
+
+const struct config_row *config_row(enum config_key key)
+{
+  return &rows[key];
+}
+
+bool config_is_secret(enum config_key key)
+{
+  return rows[key].type == CONFIG_TYPE_PIN;
+}
+
+hf_err config_key_find(const char *name, enum config_key *ret_key)
+{
+  for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
+    if (strcmp(rows[key].key, name) == 0) {
+      *ret_key = key;
+      return HF_OK;
+    }
+  return hf_hint(hf_fail(HF_ERR_USAGE, "no configuration key is named '%s'", name),
+                 "Did you mean %s? 'holdfast config list --doc' lists them all.", config_nearest(name));
+}
+
+/* A value of the file, against its row. Values are never shown: they may hold a PIN. */
+static hf_err check_entry(const char *name, const json_t *value, void *arg)
+{
+  const struct config *config = arg;
+  enum config_key key;
+  if (hf_failed(config_key_find(name, &key)))
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s: no configuration key is named '%s'", config->path, name),
+                   "Did you mean %s? 'holdfast config list --doc' lists them all.", config_nearest(name));
+  const char *text = tree_text(value);
+  if (!text)
+    return hf_fail(HF_ERR_CONFIG, "%s: %s must be a JSON string%s", config->path, name,
+                   rows[key].type == CONFIG_TYPE_BOOL ? ", or true or false" : "");
+  const char *must_be = config_check(&rows[key], text);
+  return must_be ? hf_fail(HF_ERR_CONFIG, "%s: %s must be %s", config->path, name, must_be) : HF_OK;
+}
+
+static hf_err parse(struct config *config, struct hf_buf *text)
+{
+  const char *json = hf_buf_str(text);
+  if (!json)
+    return hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
+  json_error_t error;
+  config->root = json_loadb(json, text->len, JSON_REJECT_DUPLICATES, &error);
+  if (!config->root) {
+    /* What stands "near" is the file's own text and may be the PIN. */
+    char *near = strstr(error.text, " near ");
+    if (near)
+      *near = '\0';
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s, line %d, column %d: %s", config->path, error.line, error.column, error.text),
+                   "Correct the JSON there.");
+  }
+  if (!json_is_object(config->root))
+    return hf_fail(HF_ERR_CONFIG, "%s must hold one JSON object", config->path);
+  return tree_walk(config->root, check_entry, config);
+}
+
+static hf_err warn(struct config *config)
+{
+  struct stat st;
+  bool open = stat(config->path, &st) == 0 && (st.st_mode & S_IRWXO);
+  bool pin = config_is_set(config, CONFIG_DEVICE_CRYPTOKI_PIN);
+  if (!open && !pin)
+    return HF_OK;
+  int n = asprintf(&config->warning, "%s %s%s", config->path, pin ? "holds the PIN; device.cryptoki.pin_source is safer" : "",
+                   open ? (pin ? "; and others may read it: 'chmod 600' it" : "can be read by others: 'chmod 600' it") : "");
+  if (n >= 0)
+    return HF_OK;
+  config->warning = NULL;
+  return hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
+}
+
+static hf_err read_file(struct config *config, bool must_exist)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(FILE_MAX_BYTES);
+  hf_err e = hf_file_read(config->path, &text);
+  if (e.code == HF_ERR_NOT_FOUND && !must_exist) {
+    config->root = json_object();
+    return config->root ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
+  }
+  if (e.code == HF_ERR_NOT_FOUND)
+    return hf_hint(e, "Give the right file by --config or $HOLDFAST_CONFIG; 'holdfast config set' makes a new one.");
+  HF_TRY(e);
+  HF_TRY(parse(config, &text));
+  return warn(config);
+}
+
+static hf_err new_config(const char *path, struct config **ret_config, bool *ret_named)
+{
+  HF_CLEANUP(config_freep) struct config *config = calloc(1, sizeof(*config));
+  if (!config)
+    return hf_fail(HF_ERR_NO_MEMORY, "the configuration");
+  config->lock = -1;
+  HF_TRY(location_find(path, &config->path, ret_named));
+  *ret_config = HF_TAKE(config);
+  return HF_OK;
+}
+
+hf_err config_load(const char *path, struct config **ret_config)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  bool named = false;
+  HF_TRY(new_config(path, &config, &named));
+  HF_TRY(read_file(config, named));
+  *ret_config = HF_TAKE(config);
+  return HF_OK;
+}
+
+hf_err config_open(const char *path, struct config **ret_config)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  bool named = false;
+  HF_TRY(new_config(path, &config, &named));
+  HF_TRY(location_lock(config->path, &config->lock));
+  HF_TRY(read_file(config, false));
+  *ret_config = HF_TAKE(config);
+  return HF_OK;
+}
+
+struct config *config_free(struct config *config)
+{
+  if (!config)
+    return NULL;
+  tree_wipe(config->root, rows[CONFIG_DEVICE_CRYPTOKI_PIN].key);
+  json_decref(config->root);
+  hf_closep(&config->lock);
+  free(config->warning);
+  free(config->path);
+  free(config);
+  return NULL;
+}
+
+const char *config_path(const struct config *config)
+{
+  return config->path;
+}
+
+const char *config_warning(const struct config *config)
+{
+  return config->warning;
+}
+
+const char *config_get(const struct config *config, enum config_key key)
+{
+  const json_t *value = tree_find(config->root, rows[key].key);
+  return value ? tree_text(value) : rows[key].default_value;
+}
+
+bool config_get_bool(const struct config *config, enum config_key key)
+{
+  const char *value = config_get(config, key);
+  return value && strcmp(value, "true") == 0;
+}
+
+bool config_is_set(const struct config *config, enum config_key key)
+{
+  return tree_find(config->root, rows[key].key);
+}
+
+hf_err config_require(const struct config *config, enum config_key key, const char **ret_value)
+{
+  const char *value = config_get(config, key);
+  if (!value)
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s is not set in %s", rows[key].key, config->path),
+                   "Set it: 'holdfast config set %s VALUE'.", rows[key].key);
+  *ret_value = value;
+  return HF_OK;
+}
+
+hf_err config_set(struct config *config, enum config_key key, const char *value)
+{
+  const char *must_be = config_check(&rows[key], value);
+  if (must_be)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "%s must be %s", rows[key].key, must_be), "%s.", rows[key].help);
+  bool is_bool = rows[key].type == CONFIG_TYPE_BOOL;
+  HF_CLEANUP(json_decrefp) json_t *leaf = is_bool ? json_boolean(strcmp(value, "true") == 0) : json_string(value);
+  if (!leaf)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "%s must be UTF-8", rows[key].key), "%s.", rows[key].help);
+  HF_TRY(config_unset(config, key));
+  return tree_put(config->root, rows[key].key, leaf);
+}
+
+hf_err config_unset(struct config *config, enum config_key key)
+{
+  if (config_is_secret(key))
+    tree_wipe(config->root, rows[key].key);
+  return tree_remove(config->root, rows[key].key);
+}
+
+static int add_to_buf(const char *text, size_t len, void *arg)
+{
+  return hf_failed(hf_buf_add(arg, text, len)) ? -1 : 0;
+}
+
+hf_err config_save(const struct config *config)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(FILE_MAX_BYTES);
+  if (json_dump_callback(config->root, add_to_buf, &text, JSON_INDENT(2)) != 0)
+    return hf_fail(HF_ERR_LIMIT, "%s would be larger than %zu bytes", config->path, text.max);
+  HF_TRY(hf_buf_add_str(&text, "\n"));
+  return location_write(config->path, text.data, text.len);
+}
+
+hf_err config_pin(const struct config *config, struct hf_secret **ret_pin)
+{
+  const char *source = config_get(config, CONFIG_DEVICE_CRYPTOKI_PIN_SOURCE);
+  if (source)
+    return hf_pin_source_read(source, ret_pin);
+  const char *pin = config_get(config, CONFIG_DEVICE_CRYPTOKI_PIN);
+  if (pin)
+    return hf_secret_new(pin, strlen(pin), ret_pin);
+  return hf_hint(hf_fail(HF_ERR_PIN_MISSING, "neither device.cryptoki.pin_source nor device.cryptoki.pin is set in %s",
+                         config->path),
+                 "Put the PIN in a file of mode 0600 and set device.cryptoki.pin_source to its path.");
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: one JSON file of nested objects, its keys written with dots ("device.cryptoki.mode"). Every key is
+ * one row below; what has no row is an error.
+ */
+#ifndef HF_CONFIG_CONFIG_H
+#define HF_CONFIG_CONFIG_H
+
+#include "base/secret.h"
+
+#include <stdbool.h>
+
+#define CONFIG_SYSTEM_FILE "/etc/holdfast/config.json"
+#define CONFIG_DEVICE_DIR "/etc/holdfast/device-certs/"
+
+/* X(id, key, type, default or NULL, what an enum may be or NULL, help) */
+#define CONFIG_TABLE(X)                                                                                               \
+  X(DEVICE_ID, "device.id", ID, NULL, NULL, "Name of the device; without it, the certificate's CN")                   \
+  X(DEVICE_CERT_PATH, "device.cert_path", PATH, CONFIG_DEVICE_DIR "certificate.pem", NULL,                            \
+    "The device's certificate (PEM), its chain after it")                                                             \
+  X(DEVICE_CSR_PATH, "device.csr_path", PATH, CONFIG_DEVICE_DIR "device.csr", NULL,                                   \
+    "Where the device's certificate signing request is written")                                                      \
+  X(DEVICE_KEY_PATH, "device.key_path", PATH, CONFIG_DEVICE_DIR "private-key.pem", NULL,                              \
+    "A key file that is to be imported into the HSM; nothing else reads it")                                          \
+  X(DEVICE_KEY_URI, "device.key_uri", URI, NULL, NULL, "The device's private key: a PKCS #11 URI (RFC 7512)")         \
+  X(DEVICE_CRYPTOKI_MODE, "device.cryptoki.mode", ENUM, "module", "off|module|socket",                                \
+    "How the HSM is reached: its module in the process, or the key agent's socket")                                   \
+  X(DEVICE_CRYPTOKI_MODULE_PATH, "device.cryptoki.module_path", PATH, NULL, NULL,                                     \
+    "The HSM's PKCS #11 module; without it, Holdfast's own token")                                                    \
+  X(DEVICE_CRYPTOKI_SOCKET_PATH, "device.cryptoki.socket_path", PATH, "/run/holdfast/agent.sock", NULL,               \
+    "The key agent's socket")                                                                                         \
+  X(DEVICE_CRYPTOKI_URI, "device.cryptoki.uri", URI, NULL, NULL, "The token to use, where there are several")         \
+  X(DEVICE_CRYPTOKI_PIN_SOURCE, "device.cryptoki.pin_source", PIN_SOURCE, NULL, NULL,                                 \
+    "Where the PIN is: a file's path, env:NAME or credential:NAME")                                                   \
+  X(DEVICE_CRYPTOKI_PIN, "device.cryptoki.pin", PIN, NULL, NULL, "The PIN itself; better is device.cryptoki.pin_source") \
+  X(C8Y_URL, "c8y.url", ADDRESS, NULL, NULL, "Cumulocity: HOST or HOST:PORT")                                         \
+  X(C8Y_ROOT_CERT_PATH, "c8y.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                           \
+    "Certificates that Cumulocity's is checked with: a file or a directory")                                          \
+  X(MQTT_URL, "mqtt.url", ADDRESS, NULL, NULL, "An MQTT broker: HOST, HOST:PORT or mqtts://HOST:PORT")                \
+  X(MQTT_ROOT_CERT_PATH, "mqtt.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                         \
+    "Certificates that the broker's is checked with: a file or a directory")                                          \
+  X(MQTT_CONNECT_TOPIC, "mqtt.connect_topic", TOPIC, "holdfast/{id}/connect", NULL,                                   \
+    "Where 'holdfast connect' publishes; {id} stands for the device's id")                                            \
+  X(MQTT_BRIDGE_BUILT_IN, "mqtt.bridge.built_in", BOOL, "true", NULL,                                                 \
+    "Use Holdfast's own bridge rather than the local broker's")
+
+enum config_key {
+#define CONFIG_KEY_ENUM(id, ...) CONFIG_##id,
+  CONFIG_TABLE(CONFIG_KEY_ENUM)
+#undef CONFIG_KEY_ENUM
+  CONFIG_KEY_COUNT
+};
+
+enum config_type {
+  CONFIG_TYPE_ID,
+  CONFIG_TYPE_PATH,
+  CONFIG_TYPE_BOOL,
+  CONFIG_TYPE_ENUM,
+  CONFIG_TYPE_URI,
+  CONFIG_TYPE_ADDRESS,
+  CONFIG_TYPE_TOPIC,
+  CONFIG_TYPE_PIN_SOURCE,
+  CONFIG_TYPE_PIN, /* a secret */
+  CONFIG_TYPE_COUNT
+};
+
+struct config_row {
+  const char *key;
+  enum config_type type;
+  const char *default_value; /* NULL where there is none */
+  const char *choices;       /* of an enum: "a|b|c" */
+  const char *help;
+};
+
+const struct config_row *config_row(enum config_key key);
+const char *config_type_name(enum config_type type);
+bool config_is_secret(enum config_key key);
+
+/* Fails with USAGE and names the nearest key. */
+hf_err config_key_find(const char *name, enum config_key *ret_key);
+
+struct config;
+
+/*
+ * Reads the configuration. The file is path; where that is NULL, $HOLDFAST_CONFIG; else /etc/holdfast/config.json for root;
+ * else the user's own ($XDG_CONFIG_HOME or ~/.config, then holdfast/config.json), or, where they have none but the system
+ * has, /etc/holdfast/config.json. A file that was named must exist; without any other, all is at its default.
+ *
+ * Fails with NOT_FOUND, PERMISSION, or CONFIG: bad JSON (names line and column), an unknown key (names the nearest), a
+ * value that its row does not allow.
+ */
+hf_err config_load(const char *path, struct config **ret_config);
+
+/* The same, for changing it: the file may be missing, and others who open it so wait until this one is freed. */
+hf_err config_open(const char *path, struct config **ret_config);
+
+struct config *config_free(struct config *config);
+HF_DEFINE_CLEANUP(struct config, config_free)
+
+/* The file's path, whether or not it exists. Valid as long as config. */
+const char *config_path(const struct config *config);
+
+/* What a person should be told (a PIN in the file, others may read it); NULL where all is well. Valid as long as config. */
+const char *config_warning(const struct config *config);
+
+/* The value, or the default; NULL where there is neither. Valid until the key changes. Of a secret, this is the secret. */
+const char *config_get(const struct config *config, enum config_key key);
+bool config_get_bool(const struct config *config, enum config_key key); /* of a BOOL row */
+bool config_is_set(const struct config *config, enum config_key key);   /* in the file, that is */
+
+/* The value that something cannot do without. Fails with CONFIG; the hint tells how to set it. */
+hf_err config_require(const struct config *config, enum config_key key, const char **ret_value);
+
+/* Fails with USAGE where the row does not allow the value; then nothing is changed. */
+hf_err config_set(struct config *config, enum config_key key, const char *value);
+hf_err config_unset(struct config *config, enum config_key key);
+
+/*
+ * Writes the file as one step, keeping the order of its keys, its owner, and its mode: 0600 for a new one, and never
+ * open to others. Makes its directory. On failure the old file is as it was.
+ */
+hf_err config_save(const struct config *config);
+
+/* The HSM's PIN: what pin_source leads to, else pin. Fails with PIN_MISSING where neither is set. */
+hf_err config_pin(const struct config *config, struct hf_secret **ret_pin);
+
+#endif
