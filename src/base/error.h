@@ -35,6 +35,7 @@
   X(KEY_FILE, "key-file", 0x007, 1, "not a private key that can be read", "Give a PKCS#8 PEM file; 'openssl pkcs8 -topk8 -nocrypt' makes one.") \
   X(KEY_MISMATCH, "key-mismatch", 0x063, 4, "the certificate does not belong to the key", "Issue a certificate for this key, or name the key that it was issued for.") \
   X(CERT_FILE, "cert-file", 0x007, 4, "not a certificate that can be read", "Give a PEM file that holds an X.509 certificate.") \
+  X(CERT_INVALID, "cert-invalid", 0x007, 4, "the certificate cannot be used", "Have a new one issued.")                    \
   X(ID_EXISTS, "id-exists", 0x013, 1, "the id is already in use", "Choose another id.")                               \
   X(MODULE_LOAD, "module-load", 0x0E0, 3, "the PKCS #11 module cannot be loaded", "Check the module's path; see 'holdfast --help' for how it is found.") \
   X(MODULE_INIT, "module-init", 0x0E0, 3, "the PKCS #11 module failed to start", "Check the module's own configuration.") \
