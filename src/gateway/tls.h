@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS with the key in the HSM: the provider, one handshake, and what went wrong in it, in words. */
+#ifndef HF_GATEWAY_TLS_H
+#define HF_GATEWAY_TLS_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+/* Who we are and whom we trust. Borrowed. */
+struct tls_identity {
+  const char *cert_path;
+  const char *key_path;  /* a PEM file, which may stand for a key in an HSM */
+  const char *root_path; /* a file, or a directory as c_rehash leaves it */
+};
+
+struct tls_server {
+  const char *host;    /* the name that its certificate must bear */
+  const char *address; /* for texts: "host:port" */
+};
+
+enum { TLS_RESULT_MAX = 512 };
+
+/* Loads Holdfast's provider into this process, from its file; one that openssl.cnf loaded already stays. */
+hf_err tls_provider_load(const char *path);
+
+/*
+ * Hands fd (non-blocking, connected) through a handshake and waits until the server has seen our certificate: in TLS 1.3 it
+ * refuses only after the handshake. Then says good-bye; the caller closes fd. result: "TLSv1.3, server's CN".
+ * Fails with TLS, whose text tells who refuses whom and why; TIMEOUT; and what the identity's files fail with.
+ */
+hf_err tls_handshake(int fd, const struct tls_identity *identity, const struct tls_server *server, int64_t deadline_ms,
+                     char result[TLS_RESULT_MAX]);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/tls_error.h"
+
+#include "base/cleanup.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <stdbool.h>
+
+#define HINT_TRUST "Set mqtt.root_cert_path to the certificate of the CA that issued the server's."
+#define HINT_CLOCK "Have the server's certificate renewed; and check the device's clock."
+#define HINT_NAME "Correct the host in mqtt.url; or the server needs a certificate for that name."
+
+struct reason_row {
+  int code;
+  const char *text;
+  const char *hint;
+};
+
+/* X509_V_ERR_ codes. */
+static const struct reason_row server_reasons[] = {
+  { X509_V_ERR_HOSTNAME_MISMATCH, "its certificate is for another name", HINT_NAME },
+  { X509_V_ERR_IP_ADDRESS_MISMATCH, "its certificate is not for this address", HINT_NAME },
+  { X509_V_ERR_CERT_HAS_EXPIRED, "its certificate has expired", HINT_CLOCK },
+  { X509_V_ERR_CERT_NOT_YET_VALID, "its certificate is not yet valid", HINT_CLOCK },
+  { X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "its certificate is self-signed and not trusted", HINT_TRUST },
+  { X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "its certificate's root is not trusted", HINT_TRUST },
+  { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "its certificate's issuer is not trusted", HINT_TRUST },
+  { X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "its certificate's issuer is not trusted", HINT_TRUST },
+  { X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "its certificate's issuer is not trusted", HINT_TRUST },
+  { X509_V_ERR_CERT_SIGNATURE_FAILURE, "its certificate was not signed by the CA of that name", HINT_TRUST },
+};
+
+/* What the server's alerts mean for us, and what happens without TLS on the other side. */
+static const struct reason_row handshake_reasons[] = {
+  { SSL_R_TLSV1_ALERT_UNKNOWN_CA, "it does not trust the issuer of our certificate",
+    "Have the device's CA certificate (or its self-signed certificate) added to what the server trusts." },
+  { SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, "it takes our certificate for expired",
+    "Have the device's certificate renewed; and compare the clocks." },
+  { SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, "our certificate was revoked", "Have a new certificate issued." },
+  { SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "it refuses our certificate", "See the server's log for what it misses." },
+  { SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE, "it refuses our certificate's kind or purpose",
+    "Have it issued for client authentication (extendedKeyUsage clientAuth)." },
+  { SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "it refuses our certificate", "See the server's log for what it misses." },
+  { SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, "it saw no certificate of ours", "See the server's log." },
+  { SSL_R_TLSV1_ALERT_ACCESS_DENIED, "it denies our certificate access", "See the server's access rules." },
+  { SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, "the two have no cipher or signature algorithm in common",
+    "See the server's TLS settings; TLS 1.2 or later is needed." },
+  { SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "it wants another TLS version", "TLS 1.2 or later is needed on the server." },
+  { SSL_R_UNSUPPORTED_PROTOCOL, "it offers only a TLS version that is not safe",
+    "TLS 1.2 or later is needed on the server." },
+  { SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "our signature does not fit our certificate",
+    "The key and the certificate do not belong together." },
+  { SSL_R_TLSV1_UNRECOGNIZED_NAME, "it does not know this host name", HINT_NAME },
+  { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port", "Check the port in mqtt.url; MQTT with TLS is usually 8883." },
+  { SSL_R_UNEXPECTED_EOF_WHILE_READING, "it closed the connection",
+    "Check that the port speaks MQTT with TLS; see the server's log." },
+};
+
+static const struct reason_row *find(const struct reason_row *rows, size_t count, int code)
+{
+  for (size_t i = 0; i < count; i++)
+    if (rows[i].code == code)
+      return &rows[i];
+  return NULL;
+}
+
+hf_err tls_error_server(const struct tls_server *server, int verify_error, const char *name)
+{
+  ERR_clear_error();
+  const struct reason_row *row = find(server_reasons, HF_ARRAY_LEN(server_reasons), verify_error);
+  const char *text = row ? row->text : X509_verify_cert_error_string(verify_error);
+  hf_err e = hf_fail(HF_ERR_TLS, "%s is not trusted: %s (the certificate of '%s')", server->address, text, name);
+  return row ? hf_hint(e, "%s", row->hint) : e;
+}
+
+/* What the provider, or whoever failed first, has to say; "" where nobody says anything. */
+static void first_words(char *out, size_t size)
+{
+  const char *data = "";
+  int flags = 0;
+  unsigned long code = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
+  const char *reason = code ? ERR_reason_error_string(code) : NULL;
+  bool said = (flags & ERR_TXT_STRING) && data[0];
+  snprintf(out, size, "%s%s%s", reason ? reason : "", reason && said ? ": " : "", said ? data : "");
+}
+
+hf_err tls_error_handshake(const struct tls_server *server)
+{
+  unsigned long code = ERR_peek_last_error();
+  const struct reason_row *row = NULL;
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL)
+    row = find(handshake_reasons, HF_ARRAY_LEN(handshake_reasons), ERR_GET_REASON(code));
+  char words[256];
+  first_words(words, sizeof(words));
+  ERR_clear_error();
+  if (row)
+    return hf_hint(hf_fail(HF_ERR_TLS, "%s: %s", server->address, row->text), "%s", row->hint);
+  return hf_fail(HF_ERR_TLS, "%s: %s", server->address, words[0] ? words : "the connection was closed");
+}
+
+hf_err tls_error_file(enum hf_code code, const char *what, const char *path)
+{
+  char words[256];
+  first_words(words, sizeof(words));
+  ERR_clear_error();
+  return hf_fail(code, "%s %s%s%s", what, path, words[0] ? ": " : "", words);
+}
