@@ -34,12 +34,13 @@ const struct holdfast_token_ext *p11_module_ext(struct p11_module *module);
 hf_err p11_module_info(struct p11_module *module, CK_INFO *ret_info);
 
 /*
- * Initialises the module again where it needs it: in a forked child, or after someone else in the process finalised it.
- * Call it before using a module that may have crossed a fork. The generation changes whenever sessions and handles that
- * were got before are gone.
+ * Initialises the module again where it needs it: in a forked child, or after p11_module_lost. Call it before using a
+ * module that may have crossed a fork. The generation changes whenever sessions and handles that were got before are gone.
  */
 hf_err p11_module_ready(struct p11_module *module);
 uint64_t p11_module_generation(struct p11_module *module);
+/* A function answered CRYPTOKI_NOT_INITIALIZED in this generation: someone else in the process finalised the module. */
+void p11_module_lost(struct p11_module *module, uint64_t generation);
 
 /* An error out of what a function of this module answered; 0 gives HF_OK. Our token adds its own reason and hint. */
 hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -23,7 +23,7 @@ CK_SLOT_ID p11_session_slot(const struct p11_session *session);
 enum p11_login { P11_LOGIN_CAREFUL, P11_LOGIN_FORCE };
 
 /*
- * Logs in as user (CKU_USER or CKU_SO). Being logged in already is fine, and so is a token that needs no log-in. pin may be NULL
+ * Logs in as user (CKU_USER, CKU_SO; CKU_CONTEXT_SPECIFIC within an operation that asks for it). Being logged in already is fine, and so is a token that needs no log-in. pin may be NULL
  * where the token has a protected authentication path; else that fails with PIN_MISSING. The token's flags are looked at
  * first: PIN_LOCKED; PIN_INCORRECT without a try where just one is left, or where this process has tried this very PIN
  * on this token before. (A PIN that turned out right is forgotten as wrong.)

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "p11/key.h"
+
+#include "p11/pool.h"
+
+#include <stdatomic.h>
+
+struct p11_key {
+  atomic_size_t refs;
+  struct p11_pool *pool;
+  struct uri uri;
+  struct hf_secret *pin;
+  struct p11_public public;
+  struct p11_found found;
+};
+
+/* What may be over after a fresh start: by the code alone, since texts differ between vendors. */
+static const struct recovery_row {
+  enum hf_code code;
+  bool lost; /* the module itself needs C_Initialize */
+} recoveries[] = {
+  { HF_ERR_CRYPTOKI_NOT_INITIALIZED, true },
+  { HF_ERR_SESSION_HANDLE_INVALID, false },
+  { HF_ERR_SESSION_CLOSED, false },
+  { HF_ERR_KEY_HANDLE_INVALID, false },
+  { HF_ERR_OBJECT_HANDLE_INVALID, false },
+  { HF_ERR_USER_NOT_LOGGED_IN, false },
+  { HF_ERR_OPERATION_ACTIVE, false },
+  { HF_ERR_OPERATION_NOT_INITIALIZED, false },
+  { HF_ERR_DEVICE_ERROR, false },
+  { HF_ERR_DEVICE_REMOVED, false },
+  { HF_ERR_TOKEN_NOT_PRESENT, false },
+  { HF_ERR_TOKEN_NOT_RECOGNIZED, false },
+  { HF_ERR_SLOT_ID_INVALID, false },
+  { HF_ERR_GENERAL_ERROR, false },
+  { HF_ERR_FUNCTION_FAILED, false },
+  /* The handle may have been given to another object since. */
+  { HF_ERR_KEY_TYPE_INCONSISTENT, false },
+  { HF_ERR_KEY_FUNCTION_NOT_PERMITTED, false },
+};
+
+static const struct recovery_row *recovery_for(hf_err e)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(recoveries); i++)
+    if (recoveries[i].code == e.code)
+      return &recoveries[i];
+  return NULL;
+}
+
+/* What is done with a session and with what the key was found as in its epoch. */
+typedef hf_err (*work_fn)(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg);
+
+static hf_err try_once(struct p11_key *key, work_fn work, void *arg, uint64_t *ret_epoch)
+{
+  struct p11_lease lease;
+  struct p11_found found;
+  *ret_epoch = 0;
+  HF_TRY(p11_pool_take(key->pool, key->pin, &key->found, &lease, &found));
+  uint64_t before = found.epoch;
+  *ret_epoch = lease.epoch;
+  hf_err e = work(key, &lease, &found, arg);
+  if (found.epoch != before)
+    p11_pool_set_found(key->pool, &key->found, found);
+  p11_pool_give(key->pool, &lease);
+  return e;
+}
+
+static hf_err with_session(struct p11_key *key, work_fn work, void *arg)
+{
+  uint64_t epoch;
+  hf_err e = try_once(key, work, arg, &epoch);
+  const struct recovery_row *recovery = recovery_for(e);
+  if (!recovery)
+    return e;
+  p11_pool_reset(key->pool, epoch, recovery->lost);
+  e = try_once(key, work, arg, &epoch);
+  /* What is still broken must not be met again by the next caller. */
+  recovery = recovery_for(e);
+  if (recovery)
+    p11_pool_reset(key->pool, epoch, recovery->lost);
+  return e;
+}
+
+static hf_err find(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, struct p11_public *ret_public)
+{
+  struct p11_object object;
+  HF_TRY(p11_object_find(lease->session, &key->uri, &object));
+  hf_err e = p11_public_find(lease->session, &object, ret_public);
+  if (!hf_failed(e))
+    *found = (struct p11_found){ lease->epoch, object.handle, object.flags & P11_FLAG_ALWAYS_AUTHENTICATE };
+  p11_object_free(&object);
+  return e;
+}
+
+static hf_err work_open(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg)
+{
+  (void)arg;
+  return find(key, lease, found, &key->public);
+}
+
+static hf_err work_check(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg)
+{
+  bool *same = arg;
+  struct p11_public public;
+  struct p11_found seen;
+  p11_public_init(&public);
+  hf_err e = find(key, lease, &seen, &public);
+  *same = !hf_failed(e) && p11_public_equal(&public, &key->public);
+  if (*same)
+    *found = seen;
+  p11_public_free(&public);
+  return e;
+}
+
+static hf_err find_same(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found)
+{
+  bool same;
+  HF_TRY(work_check(key, lease, found, &same));
+  if (same)
+    return HF_OK;
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(URI_MAX * 4);
+  HF_TRY(uri_format(&key->uri, &text));
+  return hf_hint(hf_fail(HF_ERR_KEY_HANDLE_INVALID, "%s was replaced by another key", hf_buf_str(&text)), "Load the key again.");
+}
+
+/* C_SignInit and C_Sign, or C_DecryptInit and C_Decrypt: the two have the same form. */
+struct operation {
+  CK_C_SignInit init;
+  CK_C_Sign run;
+  const char *name;
+  CK_MECHANISM *mechanism;
+  CK_BYTE *data;
+  CK_ULONG len;
+  struct hf_buf *out;
+};
+
+static hf_err work_operation(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg)
+{
+  const struct operation *op = arg;
+  struct p11_module *module = p11_session_module(lease->session);
+  CK_SESSION_HANDLE session = p11_session_handle(lease->session);
+  if (found->epoch != lease->epoch)
+    HF_TRY(find_same(key, lease, found));
+  HF_TRY(p11_fail(module, op->init(session, op->mechanism, found->handle), "%s with the key", op->name));
+  if (found->always_authenticate)
+    HF_TRY(p11_session_login(lease->session, CKU_CONTEXT_SPECIFIC, key->pin, P11_LOGIN_CAREFUL));
+  CK_BYTE result[P11_SIGNATURE_MAX];
+  CK_ULONG len = sizeof(result);
+  hf_err e = p11_fail(module, op->run(session, op->data, op->len, result, &len), "%s with the key", op->name);
+  if (!hf_failed(e) && len > sizeof(result))
+    e = hf_fail(HF_ERR_MODULE_ANSWER, "%s gave %lu bytes", op->name, len);
+  if (!hf_failed(e))
+    e = hf_buf_add(op->out, result, len);
+  hf_wipe(result, sizeof(result));
+  return e;
+}
+
+/* PKCS #11 takes what it only reads as not const. */
+static CK_BYTE *unconst(const void *data)
+{
+  union {
+    const void *in;
+    CK_BYTE *out;
+  } bridge = { .in = data };
+  return bridge.out;
+}
+
+hf_err p11_key_sign_raw(struct p11_key *key, CK_MECHANISM *mechanism, const void *data, size_t len, struct hf_buf *out)
+{
+  CK_FUNCTION_LIST *f = p11_pool_functions(key->pool);
+  struct operation op = { f->C_SignInit, f->C_Sign, "signing", mechanism, unconst(data), len, out };
+  return with_session(key, work_operation, &op);
+}
+
+hf_err p11_key_decrypt(struct p11_key *key, CK_MECHANISM *mechanism, const void *data, size_t len, struct hf_buf *out)
+{
+  CK_FUNCTION_LIST *f = p11_pool_functions(key->pool);
+  struct operation op = { f->C_DecryptInit, f->C_Decrypt, "decrypting", mechanism, unconst(data), len, out };
+  return with_session(key, work_operation, &op);
+}
+
+hf_err p11_key_check(struct p11_key *key, bool *ret_same)
+{
+  bool same;
+  HF_TRY(with_session(key, work_check, &same));
+  *ret_same = same;
+  return HF_OK;
+}
+
+const struct p11_public *p11_key_public(const struct p11_key *key)
+{
+  return &key->public;
+}
+
+struct p11_key *p11_key_ref(struct p11_key *key)
+{
+  atomic_fetch_add(&key->refs, 1);
+  return key;
+}
+
+struct p11_key *p11_key_unref(struct p11_key *key)
+{
+  if (!key || atomic_fetch_sub(&key->refs, 1) > 1)
+    return NULL;
+  p11_pool_unref(key->pool);
+  uri_free(&key->uri);
+  hf_secret_free(key->pin);
+  p11_public_free(&key->public);
+  free(key);
+  return NULL;
+}
+
+hf_err p11_key_open(struct p11_module *module, const struct uri *uri, struct hf_secret *pin, struct p11_key **ret_key)
+{
+  HF_CLEANUP(p11_key_unrefp) struct p11_key *key = calloc(1, sizeof(*key));
+  if (!key)
+    return hf_fail(HF_ERR_NO_MEMORY, "opening a key");
+  atomic_init(&key->refs, 1);
+  p11_public_init(&key->public);
+  HF_TRY(uri_copy(uri, &key->uri));
+  uri_unset(&key->uri, URI_PIN_VALUE);
+  HF_TRY(uri_set(&key->uri, URI_TYPE, "private", strlen("private")));
+  if (pin)
+    HF_TRY(hf_secret_new(hf_secret_data(pin), hf_secret_len(pin), &key->pin));
+  HF_TRY(p11_pool_open(module, uri, &key->pool));
+  HF_TRY(with_session(key, work_open, NULL));
+  *ret_key = HF_TAKE(key);
+  return HF_OK;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "p11/module.h"
+
+#include "p11/fork.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct p11_module {
+  struct p11_module *next;
+  char *path;
+  size_t refs;
+  bool ours; /* C_Initialize was ours, so C_Finalize is */
+  CK_FUNCTION_LIST *functions;
+  const struct holdfast_token_ext *ext;
+  atomic_bool ready;
+  _Atomic uint64_t generation;
+};
+
+/* Every module ever loaded; they stay. lock guards the list, refs, ours and the steps that change ready. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct p11_module *modules;
+
+void p11_module_forked(void)
+{
+  lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  for (struct p11_module *m = modules; m; m = m->next) {
+    atomic_store(&m->ready, false);
+    atomic_fetch_add(&m->generation, 1);
+  }
+}
+
+static void unlockp(pthread_mutex_t **held)
+{
+  pthread_mutex_unlock(*held);
+}
+
+static pthread_mutex_t *take_lock(void)
+{
+  p11_fork_check();
+  pthread_mutex_lock(&lock);
+  return &lock;
+}
+
+hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
+{
+  if (rv == CKR_OK)
+    return HF_OK;
+  char what[HF_CONTEXT_MAX], reason[512] = "", hint[256] = "";
+  if (module->ext)
+    module->ext->last_error(reason, sizeof(reason), hint, sizeof(hint));
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(what, sizeof(what), fmt, args);
+  va_end(args);
+  hf_err e = hf_fail_rv(rv, "%s%s%s", what, reason[0] ? ": " : "", reason);
+  return hint[0] ? hf_hint(e, "%s", hint) : e;
+}
+
+static hf_err load_functions(struct p11_module *module, void *library)
+{
+  CK_C_GetFunctionList get_list = NULL;
+  *(void **)&get_list = dlsym(library, "C_GetFunctionList");
+  if (!get_list)
+    return hf_fail(HF_ERR_MODULE_LOAD, "%s has no C_GetFunctionList", module->path);
+  CK_RV rv = get_list(&module->functions);
+  if (rv != CKR_OK || !module->functions)
+    return hf_fail(HF_ERR_MODULE_LOAD, "%s: C_GetFunctionList answered 0x%lx", module->path, rv);
+  return HF_OK;
+}
+
+static const struct holdfast_token_ext *load_ext(void *library)
+{
+  hf_get_interface_fn get_interface = NULL;
+  *(void **)&get_interface = dlsym(library, "C_GetInterface");
+  static CK_UTF8CHAR name[] = HOLDFAST_TOKEN_INTERFACE;
+  struct hf_ck_interface *found = NULL;
+  if (!get_interface || get_interface(name, NULL, &found, 0) != CKR_OK || !found)
+    return NULL;
+  const struct holdfast_token_ext *ext = found->function_list;
+  return ext && ext->version.major == 1 ? ext : NULL;
+}
+
+static struct p11_module *module_free(struct p11_module *module)
+{
+  if (module) {
+    free(module->path);
+    free(module);
+  }
+  return NULL;
+}
+HF_DEFINE_CLEANUP(struct p11_module, module_free)
+
+static hf_err load(const char *path, struct p11_module **ret_module)
+{
+  HF_CLEANUP(module_freep) struct p11_module *module = calloc(1, sizeof(*module));
+  if (!module || !(module->path = strdup(path)))
+    return hf_fail(HF_ERR_NO_MEMORY, "loading %s", path);
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    return hf_fail(HF_ERR_MODULE_LOAD, "%s", dlerror());
+  hf_err e = load_functions(module, library);
+  if (hf_failed(e)) {
+    dlclose(library);
+    return e;
+  }
+  module->ext = load_ext(library);
+  *ret_module = HF_TAKE(module);
+  return HF_OK;
+}
+
+/* With the lock held. */
+static hf_err initialise(struct p11_module *module)
+{
+  if (atomic_load(&module->ready))
+    return HF_OK;
+  CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+  CK_RV rv = module->functions->C_Initialize(&args);
+  if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+    hf_ignore(p11_fail(module, rv, "%s", module->path));
+    const char *name = hf_rv_name(rv);
+    char code[32];
+    snprintf(code, sizeof(code), "0x%lx", rv);
+    return hf_fail(HF_ERR_MODULE_INIT, "%s (%s)", hf_err_context(), name ? name : code);
+  }
+  module->ours = rv == CKR_OK;
+  atomic_fetch_add(&module->generation, 1);
+  atomic_store(&module->ready, true);
+  return HF_OK;
+}
+
+hf_err p11_module_open(const char *path, struct p11_module **ret_module)
+{
+  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  struct p11_module *module = modules;
+  while (module && strcmp(module->path, path) != 0)
+    module = module->next;
+  if (!module) {
+    HF_TRY(load(path, &module));
+    module->next = modules;
+    modules = module;
+  }
+  HF_TRY(initialise(module));
+  module->refs++;
+  *ret_module = module;
+  return HF_OK;
+}
+
+struct p11_module *p11_module_ref(struct p11_module *module)
+{
+  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  module->refs++;
+  return module;
+}
+
+struct p11_module *p11_module_unref(struct p11_module *module)
+{
+  if (!module)
+    return NULL;
+  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  if (--module->refs > 0 || !atomic_load(&module->ready))
+    return NULL;
+  if (module->ours)
+    (void)module->functions->C_Finalize(NULL);
+  atomic_store(&module->ready, false);
+  return NULL;
+}
+
+hf_err p11_module_ready(struct p11_module *module)
+{
+  p11_fork_check();
+  if (atomic_load(&module->ready))
+    return HF_OK;
+  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  return initialise(module);
+}
+
+uint64_t p11_module_generation(struct p11_module *module)
+{
+  return atomic_load(&module->generation);
+}
+
+void p11_module_lost(struct p11_module *module, uint64_t generation)
+{
+  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  if (atomic_load(&module->generation) == generation)
+    atomic_store(&module->ready, false);
+}
+
+CK_FUNCTION_LIST *p11_module_functions(struct p11_module *module)
+{
+  return module->functions;
+}
+
+const char *p11_module_path(const struct p11_module *module)
+{
+  return module->path;
+}
+
+const struct holdfast_token_ext *p11_module_ext(struct p11_module *module)
+{
+  return module->ext;
+}
+
+hf_err p11_module_info(struct p11_module *module, CK_INFO *ret_info)
+{
+  return p11_fail(module, module->functions->C_GetInfo(ret_info), "%s", module->path);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "p11/pool.h"
+
+#include "p11/fork.h"
+
+#include <pthread.h>
+
+enum { SESSIONS_MAX = 64 };
+
+struct p11_pool {
+  struct p11_pool *next;
+  size_t refs;
+  struct p11_module *module;
+  struct p11_token token; /* the slot is that of this epoch */
+  pthread_mutex_t lock;   /* guards all below */
+  pthread_cond_t given_back;
+  uint64_t epoch;
+  uint64_t generation; /* the module's, in this epoch */
+  bool logged_in;      /* in this epoch, as far as we know */
+  bool fresh;          /* the token is still to be looked for in this epoch */
+  size_t open;         /* sessions of this epoch, lent or idle */
+  size_t limit;        /* as many as the token gave; SESSIONS_MAX until it refuses one */
+  size_t idle_count;
+  struct p11_session *idle[SESSIONS_MAX];
+};
+
+/* pools_lock guards the list and refs; it is never taken with a pool's lock held. */
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct p11_pool *pools;
+
+static void init_locks(struct p11_pool *pool)
+{
+  pthread_mutex_init(&pool->lock, NULL);
+  pthread_cond_init(&pool->given_back, NULL);
+}
+
+/* With the lock held. Sessions that are lent are closed when they come back. */
+static void start_epoch(struct p11_pool *pool)
+{
+  while (pool->idle_count > 0)
+    p11_session_close(pool->idle[--pool->idle_count]);
+  pool->epoch++;
+  pool->open = 0;
+  pool->limit = SESSIONS_MAX;
+  pool->fresh = true;
+  pool->logged_in = false;
+  pthread_cond_broadcast(&pool->given_back);
+}
+
+void p11_pool_forked(void)
+{
+  pools_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  for (struct p11_pool *pool = pools; pool; pool = pool->next) {
+    init_locks(pool);
+    /* The sessions are the parent's: forgotten, not closed. The module's generation has moved on, so the next take starts anew. */
+    pool->generation = 0;
+  }
+}
+
+static bool is_same_token(const struct p11_token *a, const struct p11_token *b)
+{
+  return strcmp(a->label, b->label) == 0 && strcmp(a->serial, b->serial) == 0 && strcmp(a->model, b->model) == 0 &&
+         strcmp(a->manufacturer, b->manufacturer) == 0;
+}
+
+static hf_err pool_new(struct p11_module *module, const struct p11_token *token, struct p11_pool **ret_pool)
+{
+  struct p11_pool *pool = calloc(1, sizeof(*pool));
+  if (!pool)
+    return hf_fail(HF_ERR_NO_MEMORY, "a session pool");
+  init_locks(pool);
+  pool->module = p11_module_ref(module);
+  pool->token = *token;
+  pool->epoch = 1;
+  pool->limit = SESSIONS_MAX;
+  pool->generation = p11_module_generation(module);
+  *ret_pool = pool;
+  return HF_OK;
+}
+
+hf_err p11_pool_open(struct p11_module *module, const struct uri *uri, struct p11_pool **ret_pool)
+{
+  HF_TRY(p11_module_ready(module));
+  struct p11_token token;
+  HF_TRY(p11_token_find(module, uri, &token));
+  pthread_mutex_lock(&pools_lock);
+  struct p11_pool *pool = pools;
+  while (pool && !(pool->module == module && is_same_token(&pool->token, &token)))
+    pool = pool->next;
+  hf_err e = HF_OK;
+  if (!pool) {
+    e = pool_new(module, &token, &pool);
+    if (!hf_failed(e)) {
+      pool->next = pools;
+      pools = pool;
+    }
+  }
+  if (!hf_failed(e)) {
+    pool->refs++;
+    *ret_pool = pool;
+  }
+  pthread_mutex_unlock(&pools_lock);
+  return e;
+}
+
+static void pool_free(struct p11_pool *pool)
+{
+  while (pool->idle_count > 0)
+    p11_session_close(pool->idle[--pool->idle_count]);
+  pthread_cond_destroy(&pool->given_back);
+  pthread_mutex_destroy(&pool->lock);
+  p11_module_unref(pool->module);
+  free(pool);
+}
+
+struct p11_pool *p11_pool_unref(struct p11_pool *pool)
+{
+  if (!pool)
+    return NULL;
+  p11_fork_check();
+  pthread_mutex_lock(&pools_lock);
+  bool last = --pool->refs == 0;
+  for (struct p11_pool **link = &pools; last && *link; link = &(*link)->next)
+    if (*link == pool) {
+      *link = pool->next;
+      break;
+    }
+  pthread_mutex_unlock(&pools_lock);
+  if (last)
+    pool_free(pool);
+  return NULL;
+}
+
+CK_FUNCTION_LIST *p11_pool_functions(struct p11_pool *pool)
+{
+  return p11_module_functions(pool->module);
+}
+
+/* Slots move: the token is what we look for. */
+static hf_err find_slot(struct p11_pool *pool)
+{
+  struct uri uri = { 0 };
+  struct p11_token token;
+  hf_err e = p11_token_uri(&pool->token, &uri);
+  if (!hf_failed(e))
+    e = p11_token_find(pool->module, &uri, &token);
+  uri_free(&uri);
+  HF_TRY(e);
+  pool->token = token;
+  pool->fresh = false;
+  return HF_OK;
+}
+
+static hf_err open_session(struct p11_pool *pool, struct p11_session **ret_session)
+{
+  if (pool->fresh)
+    HF_TRY(find_slot(pool));
+  HF_TRY(p11_session_open(pool->module, pool->token.slot, P11_READ_ONLY, ret_session));
+  pool->open++;
+  return HF_OK;
+}
+
+/* With the lock held: an idle session, a new one, or one that someone gives back. */
+static hf_err get_session(struct p11_pool *pool, struct p11_session **ret_session)
+{
+  for (;;) {
+    HF_TRY(p11_module_ready(pool->module));
+    uint64_t generation = p11_module_generation(pool->module);
+    if (generation != pool->generation) {
+      start_epoch(pool);
+      pool->generation = generation;
+    }
+    if (pool->idle_count > 0) {
+      *ret_session = pool->idle[--pool->idle_count];
+      return HF_OK;
+    }
+    if (pool->open < pool->limit) {
+      hf_err e = open_session(pool, ret_session);
+      if (e.code != HF_ERR_SESSION_COUNT || pool->open == 0)
+        return e;
+      pool->limit = pool->open;
+    }
+    pthread_cond_wait(&pool->given_back, &pool->lock);
+  }
+}
+
+/* With the lock held. */
+static void put_back(struct p11_pool *pool, struct p11_session *session, uint64_t epoch)
+{
+  if (epoch != pool->epoch) {
+    p11_session_close(session);
+    return;
+  }
+  pool->idle[pool->idle_count++] = session;
+  pthread_cond_signal(&pool->given_back);
+}
+
+hf_err p11_pool_take(struct p11_pool *pool, struct hf_secret *pin, const struct p11_found *found, struct p11_lease *ret_lease,
+                     struct p11_found *ret_found)
+{
+  p11_fork_check();
+  pthread_mutex_lock(&pool->lock);
+  struct p11_session *session = NULL;
+  hf_err e = get_session(pool, &session);
+  if (!hf_failed(e)) {
+    if (!pool->logged_in)
+      e = p11_session_login(session, CKU_USER, pin, P11_LOGIN_CAREFUL);
+    pool->logged_in = !hf_failed(e);
+    if (hf_failed(e))
+      put_back(pool, session, pool->epoch);
+    else {
+      *ret_lease = (struct p11_lease){ session, pool->epoch };
+      *ret_found = *found;
+    }
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return e;
+}
+
+void p11_pool_give(struct p11_pool *pool, struct p11_lease *lease)
+{
+  pthread_mutex_lock(&pool->lock);
+  put_back(pool, lease->session, lease->epoch);
+  pthread_mutex_unlock(&pool->lock);
+  lease->session = NULL;
+}
+
+void p11_pool_reset(struct p11_pool *pool, uint64_t epoch, bool lost)
+{
+  pthread_mutex_lock(&pool->lock);
+  if (epoch == 0 || pool->epoch == epoch) {
+    if (lost)
+      p11_module_lost(pool->module, pool->generation);
+    start_epoch(pool);
+  }
+  pthread_mutex_unlock(&pool->lock);
+}
+
+void p11_pool_set_found(struct p11_pool *pool, struct p11_found *found, struct p11_found value)
+{
+  pthread_mutex_lock(&pool->lock);
+  *found = value;
+  pthread_mutex_unlock(&pool->lock);
+}
