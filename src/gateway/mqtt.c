@@ -97,7 +97,7 @@ static void on_lost(void *context, char *cause)
   (void)cause;
   struct mqtt *mqtt = context;
   mqtt->connected = false;
-  end(mqtt, false, MQTTASYNC_DISCONNECTED, 0, "the broker closed the connection");
+  end(mqtt, false, MQTTASYNC_DISCONNECTED, 0, "closed by the broker");
 }
 
 static const char *connack_text(int code)
@@ -118,9 +118,11 @@ static hf_err refused(const struct mqtt *mqtt, const struct outcome *outcome, co
   const char *why = outcome->reason >= REFUSED ? MQTTReasonCode_toString((enum MQTTReasonCodes)outcome->reason) : NULL;
   if (!why)
     why = connack_text(outcome->code);
-  if (!why && outcome->message[0])
-    why = outcome->message;
-  return hf_fail(HF_ERR_MQTT, "%s: %s: %s", mqtt->options.server.address, what, why ? why : MQTTAsync_strerror(outcome->code));
+  if (why)
+    return hf_fail(HF_ERR_MQTT, "%s: %s: %s", mqtt->options.server.address, what, why);
+  const char *detail = outcome->message[0] ? outcome->message : MQTTAsync_strerror(outcome->code);
+  return hf_hint(hf_fail(HF_ERR_MQTT, "%s: %s: the connection was lost (%s)", mqtt->options.server.address, what, detail),
+                 "See the broker's log: some close the connection of a client id or topic that they do not allow.");
 }
 
 static hf_err finish(struct mqtt *mqtt, const char *what, const char *answer)

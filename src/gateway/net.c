@@ -47,8 +47,10 @@ void net_format_addresses(const struct addrinfo *found, char *out, size_t size)
     if (!format_one(one, text, sizeof(text)))
       continue;
     int n = snprintf(out + used, size - used, "%s%s", used ? ", " : "", text);
-    if (n < 0 || (size_t)n >= size - used)
+    if (n < 0 || (size_t)n >= size - used) {
+      out[used] = '\0';
       return;
+    }
     used += (size_t)n;
   }
 }
