@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "p11/curve.h"
 
-#define OID(...)                                                                                           \
-  {                                                                                                        \
-    (const uint8_t[]){ 0x06, sizeof((const uint8_t[]){ __VA_ARGS__ }), __VA_ARGS__ },                       \
-      2 + sizeof((const uint8_t[]){ __VA_ARGS__ })                                                          \
+#define OID(...)                                                                      \
+  {                                                                                   \
+    (const uint8_t[]){ 0x06, sizeof((const uint8_t[]){ __VA_ARGS__ }), __VA_ARGS__ }, \
+        2 + sizeof((const uint8_t[]){ __VA_ARGS__ })                                  \
   }
 
 static const struct p11_curve curves[] = {

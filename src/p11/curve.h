@@ -9,7 +9,7 @@ struct p11_curve {
   const char *name;         /* SEC 2, RFC 5639 */
   const char *openssl_name; /* where OpenSSL says it differently */
   size_t bits;
-  struct hf_slice oid;      /* DER, tag and length too: as CKA_EC_PARAMS has it */
+  struct hf_slice oid; /* DER, tag and length too: as CKA_EC_PARAMS has it */
 };
 
 /* By CKA_EC_PARAMS; NULL where it is none of ours. */

@@ -15,7 +15,8 @@ static const struct kind_row {
   [P11_RSA] = { CKM_RSA_PKCS_KEY_PAIR_GEN, NULL },
 };
 
-struct template {
+struct template
+{
   CK_ATTRIBUTE attrs[TEMPLATE_MAX];
   CK_ULONG count;
 };
@@ -81,8 +82,9 @@ hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *
   struct p11_module *module = p11_session_module(session);
   CK_MECHANISM mechanism = { kinds[spec->kind].mechanism, NULL, 0 };
   CK_OBJECT_HANDLE public_key, private_key;
-  CK_RV rv = p11_module_functions(module)->C_GenerateKeyPair(p11_session_handle(session), &mechanism, public.attrs, public.count,
-                                                             private.attrs, private.count, &public_key, &private_key);
+  CK_RV rv = p11_module_functions(module)->C_GenerateKeyPair(p11_session_handle(session), &mechanism, public.attrs,
+                                                             public.count, private.attrs, private.count, &public_key,
+                                                             &private_key);
   HF_TRY(p11_fail(module, rv, "generating a key pair in slot %lu", p11_session_slot(session)));
   *ret_public = public_key;
   *ret_private = private_key;

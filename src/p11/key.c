@@ -81,7 +81,8 @@ static hf_err with_session(struct p11_key *key, work_fn work, void *arg)
   return e;
 }
 
-static hf_err find(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, struct p11_public *ret_public)
+static hf_err find(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found,
+                   struct p11_public *ret_public)
 {
   struct p11_object object;
   HF_TRY(p11_object_find(lease->session, &key->uri, &object));
@@ -120,7 +121,8 @@ static hf_err find_same(struct p11_key *key, const struct p11_lease *lease, stru
     return HF_OK;
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(URI_MAX * 4);
   HF_TRY(uri_format(&key->uri, &text));
-  return hf_hint(hf_fail(HF_ERR_KEY_HANDLE_INVALID, "%s was replaced by another key", hf_buf_str(&text)), "Load the key again.");
+  return hf_hint(hf_fail(HF_ERR_KEY_HANDLE_INVALID, "%s was replaced by another key", hf_buf_str(&text)),
+                 "Load the key again.");
 }
 
 /* C_SignInit and C_Sign, or C_DecryptInit and C_Decrypt: the two have the same form. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A private key, kept ready: it stays logged in and found, any number of threads sign with it at once (on as many sessions
- * as the token gives, down to one), and it comes back by itself after a fork, a lost session, a token that was away, or
- * another program's replacing the key. What to do is decided by the return code alone. A wrong PIN is never tried twice.
+ * A private key, kept ready: it stays logged in and found, any number of threads sign with it at once (on as many
+ * sessions as the token gives, down to one), and it comes back by itself after a fork, a lost session or a token that was
+ * away. What to do is decided by the return code alone. A wrong PIN is never tried twice.
  */
 #ifndef HF_P11_KEY_H
 #define HF_P11_KEY_H
@@ -12,8 +12,8 @@
 struct p11_key;
 
 /*
- * Finds the one private key that the URI names and reads its public half. pin is copied; NULL where none is known (a token
- * without log-in, or with a key pad). The URI's own pin-value and pin-source are not looked at.
+ * Finds the one private key that the URI names and reads its public half. pin is copied; NULL where none is known (a
+ * token without log-in, or with a key pad). The URI's own pin-value and pin-source are not looked at.
  */
 hf_err p11_key_open(struct p11_module *module, const struct uri *uri, struct hf_secret *pin, struct p11_key **ret_key);
 struct p11_key *p11_key_ref(struct p11_key *key);
@@ -43,7 +43,8 @@ struct p11_sign {
 };
 
 /* Signs a digest. One retry after recovery; what still fails is the error. Appends to out. */
-hf_err p11_key_sign(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len, struct hf_buf *out);
+hf_err p11_key_sign(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len,
+                    struct hf_buf *out);
 
 /* Any signing mechanism, its parameter and its data, as C_Sign takes them. */
 hf_err p11_key_sign_raw(struct p11_key *key, CK_MECHANISM *mechanism, const void *data, size_t len, struct hf_buf *out);

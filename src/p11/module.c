@@ -45,6 +45,9 @@ static pthread_mutex_t *take_lock(void)
   return &lock;
 }
 
+/* Until the end of the scope. */
+#define HOLD_LOCK() HF_CLEANUP(unlockp) __attribute__((unused)) pthread_mutex_t *held = take_lock()
+
 hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
 {
   if (rv == CKR_OK)
@@ -134,7 +137,7 @@ static hf_err initialise(struct p11_module *module)
 
 hf_err p11_module_open(const char *path, struct p11_module **ret_module)
 {
-  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  HOLD_LOCK();
   struct p11_module *module = modules;
   while (module && strcmp(module->path, path) != 0)
     module = module->next;
@@ -151,7 +154,7 @@ hf_err p11_module_open(const char *path, struct p11_module **ret_module)
 
 struct p11_module *p11_module_ref(struct p11_module *module)
 {
-  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  HOLD_LOCK();
   module->refs++;
   return module;
 }
@@ -160,7 +163,7 @@ struct p11_module *p11_module_unref(struct p11_module *module)
 {
   if (!module)
     return NULL;
-  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  HOLD_LOCK();
   if (--module->refs > 0 || !atomic_load(&module->ready))
     return NULL;
   if (module->ours)
@@ -174,7 +177,7 @@ hf_err p11_module_ready(struct p11_module *module)
   p11_fork_check();
   if (atomic_load(&module->ready))
     return HF_OK;
-  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  HOLD_LOCK();
   return initialise(module);
 }
 
@@ -185,7 +188,7 @@ uint64_t p11_module_generation(struct p11_module *module)
 
 void p11_module_lost(struct p11_module *module, uint64_t generation)
 {
-  HF_CLEANUP(unlockp) pthread_mutex_t *held = take_lock();
+  HOLD_LOCK();
   if (atomic_load(&module->generation) == generation)
     atomic_store(&module->ready, false);
 }

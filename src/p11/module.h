@@ -18,7 +18,7 @@
 struct p11_module;
 
 /*
- * Loads and initialises it. One that the program had initialised already is used as it is, and then not finalised by us.
+ * Loads and initialises it. One that the program had initialised already is used as it is, and not finalised by us.
  * path goes to dlopen: one without a slash is looked for as a shared library. Fails with MODULE_LOAD, MODULE_INIT.
  */
 hf_err p11_module_open(const char *path, struct p11_module **ret_module);
@@ -35,7 +35,7 @@ hf_err p11_module_info(struct p11_module *module, CK_INFO *ret_info);
 
 /*
  * Initialises the module again where it needs it: in a forked child, or after p11_module_lost. Call it before using a
- * module that may have crossed a fork. The generation changes whenever sessions and handles that were got before are gone.
+ * module that may have crossed a fork. The generation changes whenever earlier sessions and handles are gone.
  */
 hf_err p11_module_ready(struct p11_module *module);
 uint64_t p11_module_generation(struct p11_module *module);

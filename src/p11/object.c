@@ -11,13 +11,13 @@ struct name_row {
 };
 
 static const struct name_row classes[] = {
-  { CKO_PRIVATE_KEY, "private" }, { CKO_PUBLIC_KEY, "public" }, { CKO_CERTIFICATE, "cert" },
+  { CKO_PRIVATE_KEY, "private" },   { CKO_PUBLIC_KEY, "public" }, { CKO_CERTIFICATE, "cert" },
   { CKO_SECRET_KEY, "secret-key" }, { CKO_DATA, "data" },
 };
 
 static const struct name_row key_types[] = {
-  { CKK_RSA, "RSA" }, { CKK_EC, "EC" }, { CKK_EC_EDWARDS, "EdDSA" }, { CKK_DSA, "DSA" }, { CKK_DH, "DH" },
-  { CKK_AES, "AES" }, { CKK_DES3, "3DES" }, { CKK_GENERIC_SECRET, "generic" },
+  { CKK_RSA, "RSA" }, { CKK_EC, "EC" },   { CKK_EC_EDWARDS, "EdDSA" }, { CKK_DSA, "DSA" },
+  { CKK_DH, "DH" },   { CKK_AES, "AES" }, { CKK_DES3, "3DES" },        { CKK_GENERIC_SECRET, "generic" },
 };
 
 static const struct flag_row {
@@ -75,7 +75,8 @@ static void template_from_uri(const struct uri *uri, struct find_template *ret_t
     t->attrs[t->count++] = (CK_ATTRIBUTE){ CKA_CLASS, &t->object_class, sizeof(t->object_class) };
   }
   if (uri->attrs[URI_OBJECT].present)
-    t->attrs[t->count++] = (CK_ATTRIBUTE){ CKA_LABEL, uri->attrs[URI_OBJECT].value.data, uri->attrs[URI_OBJECT].value.len };
+    t->attrs[t->count++] =
+        (CK_ATTRIBUTE){ CKA_LABEL, uri->attrs[URI_OBJECT].value.data, uri->attrs[URI_OBJECT].value.len };
   if (uri->attrs[URI_ID].present)
     t->attrs[t->count++] = (CK_ATTRIBUTE){ CKA_ID, uri->attrs[URI_ID].value.data, uri->attrs[URI_ID].value.len };
 }
@@ -158,7 +159,17 @@ struct description {
   CK_BBOOL flags[P11_FLAG_COUNT];
 };
 
-enum { AT_CLASS, AT_KEY_TYPE, AT_MODULUS_BITS, AT_MODULUS, AT_LABEL, AT_ID, AT_PARAMS, AT_FLAGS, AT_COUNT = AT_FLAGS + P11_FLAG_COUNT };
+enum {
+  AT_CLASS,
+  AT_KEY_TYPE,
+  AT_MODULUS_BITS,
+  AT_MODULUS,
+  AT_LABEL,
+  AT_ID,
+  AT_PARAMS,
+  AT_FLAGS,
+  AT_COUNT = AT_FLAGS + P11_FLAG_COUNT
+};
 
 static void attrs_of(struct description *d, CK_ATTRIBUTE *attrs)
 {
@@ -179,7 +190,8 @@ static bool has(const CK_ATTRIBUTE *attr, size_t size)
 }
 
 /* The value as it came, or, where it did not fit, read again on its own. */
-static hf_err text_of(struct p11_session *session, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *attr, size_t room, struct hf_buf *out)
+static hf_err text_of(struct p11_session *session, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *attr, size_t room,
+                      struct hf_buf *out)
 {
   if (attr->ulValueLen <= room)
     return hf_buf_add(out, attr->pValue, attr->ulValueLen);
@@ -246,7 +258,8 @@ void p11_object_list_free(struct p11_object *objects, size_t count)
   free(objects);
 }
 
-static hf_err describe_all(struct p11_session *session, const struct handles *all, struct p11_object **ret_objects, size_t *ret_count)
+static hf_err describe_all(struct p11_session *session, const struct handles *all, struct p11_object **ret_objects,
+                           size_t *ret_count)
 {
   struct p11_object *objects = calloc(all->count + 1, sizeof(*objects));
   if (!objects)
@@ -266,7 +279,8 @@ static hf_err describe_all(struct p11_session *session, const struct handles *al
   return HF_OK;
 }
 
-hf_err p11_object_list(struct p11_session *session, const struct uri *uri, struct p11_object **ret_objects, size_t *ret_count)
+hf_err p11_object_list(struct p11_session *session, const struct uri *uri, struct p11_object **ret_objects,
+                       size_t *ret_count)
 {
   struct find_template t;
   template_from_uri(uri, &t);
@@ -283,10 +297,13 @@ static hf_err no_match(struct p11_session *session, const struct uri *uri)
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(URI_MAX * 4);
   HF_TRY(uri_format(uri, &text));
   CK_SESSION_INFO info;
-  bool may_hide = p11_module_functions(p11_session_module(session))->C_GetSessionInfo(p11_session_handle(session), &info) ==
-                    CKR_OK && (info.state == CKS_RO_PUBLIC_SESSION || info.state == CKS_RW_PUBLIC_SESSION);
+  bool may_hide =
+      p11_module_functions(p11_session_module(session))->C_GetSessionInfo(p11_session_handle(session), &info) ==
+          CKR_OK &&
+      (info.state == CKS_RO_PUBLIC_SESSION || info.state == CKS_RW_PUBLIC_SESSION);
   hf_err e = hf_fail(HF_ERR_URI_NO_MATCH, "%s", hf_buf_str(&text));
-  return may_hide ? hf_hint(e, "List what is there with 'holdfast key list'. Private objects show only with the PIN.") : e;
+  return may_hide ? hf_hint(e, "List what is there with 'holdfast key list'. Private objects show only with the PIN.")
+                  : e;
 }
 
 static hf_err ambiguous(struct p11_session *session, const struct p11_object *objects, size_t count)
@@ -304,7 +321,8 @@ static hf_err ambiguous(struct p11_session *session, const struct p11_object *ob
     uri_free(&uri);
     HF_TRY(e);
   }
-  return hf_fail(HF_ERR_URI_AMBIGUOUS, "%zu objects: %s%s", count, hf_buf_str(&names), count > CANDIDATES_SHOWN ? ", ..." : "");
+  return hf_fail(HF_ERR_URI_AMBIGUOUS, "%zu objects: %s%s", count, hf_buf_str(&names),
+                 count > CANDIDATES_SHOWN ? ", ..." : "");
 }
 
 hf_err p11_object_find(struct p11_session *session, const struct uri *uri, struct p11_object *ret_object)

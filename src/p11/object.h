@@ -5,33 +5,33 @@
 
 #include "p11/session.h"
 
-#define P11_ATTRIBUTE_MAX (64 * 1024)  /* bytes of one attribute's value that we ever read */
-#define P11_OBJECTS_MAX (1024 * 1024)  /* objects in one listing */
+#define P11_ATTRIBUTE_MAX (64 * 1024) /* bytes of one attribute's value that we ever read */
+#define P11_OBJECTS_MAX (1024 * 1024) /* objects in one listing */
 
 /* Boolean attributes of an object; a bit is set where the token says true, and left out where it says nothing. */
-#define P11_FLAG_TABLE(X)                          \
-  X(TOKEN, CKA_TOKEN, "token")                     \
-  X(PRIVATE, CKA_PRIVATE, "private")               \
-  X(SENSITIVE, CKA_SENSITIVE, "sensitive")         \
-  X(ALWAYS_SENSITIVE, CKA_ALWAYS_SENSITIVE, "always-sensitive") \
-  X(EXTRACTABLE, CKA_EXTRACTABLE, "extractable")   \
-  X(NEVER_EXTRACTABLE, CKA_NEVER_EXTRACTABLE, "never-extractable") \
-  X(LOCAL, CKA_LOCAL, "local")                     \
-  X(MODIFIABLE, CKA_MODIFIABLE, "modifiable")      \
+#define P11_FLAG_TABLE(X)                                                \
+  X(TOKEN, CKA_TOKEN, "token")                                           \
+  X(PRIVATE, CKA_PRIVATE, "private")                                     \
+  X(SENSITIVE, CKA_SENSITIVE, "sensitive")                               \
+  X(ALWAYS_SENSITIVE, CKA_ALWAYS_SENSITIVE, "always-sensitive")          \
+  X(EXTRACTABLE, CKA_EXTRACTABLE, "extractable")                         \
+  X(NEVER_EXTRACTABLE, CKA_NEVER_EXTRACTABLE, "never-extractable")       \
+  X(LOCAL, CKA_LOCAL, "local")                                           \
+  X(MODIFIABLE, CKA_MODIFIABLE, "modifiable")                            \
   X(ALWAYS_AUTHENTICATE, CKA_ALWAYS_AUTHENTICATE, "always-authenticate") \
-  X(SIGN, CKA_SIGN, "sign")                        \
-  X(VERIFY, CKA_VERIFY, "verify")                  \
-  X(ENCRYPT, CKA_ENCRYPT, "encrypt")               \
-  X(DECRYPT, CKA_DECRYPT, "decrypt")               \
-  X(WRAP, CKA_WRAP, "wrap")                        \
-  X(UNWRAP, CKA_UNWRAP, "unwrap")                  \
+  X(SIGN, CKA_SIGN, "sign")                                              \
+  X(VERIFY, CKA_VERIFY, "verify")                                        \
+  X(ENCRYPT, CKA_ENCRYPT, "encrypt")                                     \
+  X(DECRYPT, CKA_DECRYPT, "decrypt")                                     \
+  X(WRAP, CKA_WRAP, "wrap")                                              \
+  X(UNWRAP, CKA_UNWRAP, "unwrap")                                        \
   X(DERIVE, CKA_DERIVE, "derive")
 
 enum p11_flag_index {
 #define P11_FLAG_INDEX(id, type, name) P11_FLAG_INDEX_##id,
   P11_FLAG_TABLE(P11_FLAG_INDEX)
 #undef P11_FLAG_INDEX
-  P11_FLAG_COUNT
+      P11_FLAG_COUNT
 };
 enum p11_flag {
 #define P11_FLAG_BIT(id, type, name) P11_FLAG_##id = 1 << P11_FLAG_INDEX_##id,
@@ -43,11 +43,11 @@ const char *p11_flag_name(enum p11_flag_index index);
 struct p11_object {
   CK_OBJECT_HANDLE handle;
   CK_OBJECT_CLASS object_class;
-  CK_KEY_TYPE key_type;  /* CK_UNAVAILABLE_INFORMATION where it is no key, or the token does not say */
-  unsigned flags;        /* enum p11_flag */
-  size_t bits;           /* RSA modulus, EC field; 0 where unknown */
-  const char *curve;     /* "secp256r1", "secp384r1", ...; NULL where it is none or unknown; static */
-  struct hf_buf label;   /* UTF-8 as the token gives it: escape it before it goes to a terminal */
+  CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION where it is no key, or the token does not say */
+  unsigned flags;       /* enum p11_flag */
+  size_t bits;          /* RSA modulus, EC field; 0 where unknown */
+  const char *curve;    /* "secp256r1", "secp384r1", ...; NULL where it is none or unknown; static */
+  struct hf_buf label;  /* UTF-8 as the token gives it: escape it before it goes to a terminal */
   struct hf_buf id;
 };
 
@@ -57,7 +57,8 @@ const char *p11_class_name(CK_OBJECT_CLASS object_class);
 const char *p11_key_type_name(CK_KEY_TYPE type);
 
 /* All that match the URI's object, id and type, as the session may see them. uri NULL: all. */
-hf_err p11_object_list(struct p11_session *session, const struct uri *uri, struct p11_object **ret_objects, size_t *ret_count);
+hf_err p11_object_list(struct p11_session *session, const struct uri *uri, struct p11_object **ret_objects,
+                       size_t *ret_count);
 void p11_object_list_free(struct p11_object *objects, size_t count);
 
 /* Exactly one: fails with URI_NO_MATCH naming the URI, or URI_AMBIGUOUS naming the candidates as URIs. */
@@ -83,7 +84,7 @@ struct p11_key_spec {
   size_t id_len;
 };
 
-/* Private: token, private, sensitive, not extractable, sign (RSA: decrypt too). Public: token, verify (RSA: encrypt too). */
+/* Private: token, private, sensitive, not extractable, sign (RSA: decrypt). Public: token, verify (RSA: encrypt). */
 hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *spec, CK_OBJECT_HANDLE *ret_public,
                         CK_OBJECT_HANDLE *ret_private);
 

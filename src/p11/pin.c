@@ -25,20 +25,24 @@ void p11_pin_forked(void)
 
 static bool same_pin(struct hf_secret *a, struct hf_secret *b)
 {
-  return hf_secret_len(a) == hf_secret_len(b) && hf_secret_equal(hf_secret_data(a), hf_secret_data(b), hf_secret_len(a));
+  return hf_secret_len(a) == hf_secret_len(b) &&
+         hf_secret_equal(hf_secret_data(a), hf_secret_data(b), hf_secret_len(a));
 }
 
 /* With the lock held. NULL where it is not there. */
-static struct wrong_pin *find(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin)
+static struct wrong_pin *find(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user,
+                              struct hf_secret *pin)
 {
   for (size_t i = 0; i < WRONG_MAX; i++)
-    if (wrong[i].pin && wrong[i].module == module && wrong[i].user == user && strcmp(wrong[i].label, token->label) == 0 &&
-        strcmp(wrong[i].serial, token->serial) == 0 && same_pin(wrong[i].pin, pin))
+    if (wrong[i].pin && wrong[i].module == module && wrong[i].user == user &&
+        strcmp(wrong[i].label, token->label) == 0 && strcmp(wrong[i].serial, token->serial) == 0 &&
+        same_pin(wrong[i].pin, pin))
       return &wrong[i];
   return NULL;
 }
 
-bool p11_pin_was_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin)
+bool p11_pin_was_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user,
+                       struct hf_secret *pin)
 {
   p11_fork_check();
   pthread_mutex_lock(&lock);
@@ -47,7 +51,8 @@ bool p11_pin_was_wrong(struct p11_module *module, const struct p11_token *token,
   return found;
 }
 
-void p11_pin_set_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin)
+void p11_pin_set_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user,
+                       struct hf_secret *pin)
 {
   p11_fork_check();
   struct hf_secret *copy = NULL;
@@ -63,7 +68,8 @@ void p11_pin_set_wrong(struct p11_module *module, const struct p11_token *token,
   pthread_mutex_unlock(&lock);
 }
 
-void p11_pin_set_right(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin)
+void p11_pin_set_right(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user,
+                       struct hf_secret *pin)
 {
   p11_fork_check();
   pthread_mutex_lock(&lock);

@@ -5,8 +5,11 @@
 
 #include "p11/token.h"
 
-bool p11_pin_was_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin);
-void p11_pin_set_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin);
-void p11_pin_set_right(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin);
+bool p11_pin_was_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user,
+                       struct hf_secret *pin);
+void p11_pin_set_wrong(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user,
+                       struct hf_secret *pin);
+void p11_pin_set_right(struct p11_module *module, const struct p11_token *token, CK_USER_TYPE user,
+                       struct hf_secret *pin);
 
 #endif

@@ -52,7 +52,7 @@ void p11_pool_forked(void)
   pools_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   for (struct p11_pool *pool = pools; pool; pool = pool->next) {
     init_locks(pool);
-    /* The sessions are the parent's: forgotten, not closed. The module's generation has moved on, so the next take starts anew. */
+    /* The sessions are the parent's. The module's generation has moved on, so that they are forgotten and not closed. */
     pool->generation = 0;
   }
 }
@@ -195,8 +195,8 @@ static void put_back(struct p11_pool *pool, struct p11_session *session, uint64_
   pthread_cond_signal(&pool->given_back);
 }
 
-hf_err p11_pool_take(struct p11_pool *pool, struct hf_secret *pin, const struct p11_found *found, struct p11_lease *ret_lease,
-                     struct p11_found *ret_found)
+hf_err p11_pool_take(struct p11_pool *pool, struct hf_secret *pin, const struct p11_found *found,
+                     struct p11_lease *ret_lease, struct p11_found *ret_found)
 {
   p11_fork_check();
   pthread_mutex_lock(&pool->lock);

@@ -15,7 +15,7 @@ hf_err p11_pool_open(struct p11_module *module, const struct uri *uri, struct p1
 struct p11_pool *p11_pool_unref(struct p11_pool *pool);
 CK_FUNCTION_LIST *p11_pool_functions(struct p11_pool *pool);
 
-/* What a key's object was found as; it holds within one epoch. Kept by the key, read and written under the pool's lock. */
+/* What a key's object was found as, within one epoch. Kept by the key, read and written under the pool's lock. */
 struct p11_found {
   uint64_t epoch; /* 0: not yet */
   CK_OBJECT_HANDLE handle;
@@ -28,14 +28,14 @@ struct p11_lease {
 };
 
 /* A session, logged in; waits for one where the token has no more. To be given back. *ret_found is a copy of found. */
-hf_err p11_pool_take(struct p11_pool *pool, struct hf_secret *pin, const struct p11_found *found, struct p11_lease *ret_lease,
-                     struct p11_found *ret_found);
+hf_err p11_pool_take(struct p11_pool *pool, struct hf_secret *pin, const struct p11_found *found,
+                     struct p11_lease *ret_lease, struct p11_found *ret_found);
 void p11_pool_give(struct p11_pool *pool, struct p11_lease *lease);
 void p11_pool_set_found(struct p11_pool *pool, struct p11_found *found, struct p11_found value);
 
 /*
- * Sessions, log-in and slot of this epoch are not to be trusted any more: the next p11_pool_take starts afresh. lost: the module
- * needs C_Initialize too. Without effect in a later epoch. Epoch 0 stands for the present one.
+ * Sessions, log-in and slot of this epoch are not to be trusted any more: the next p11_pool_take starts afresh. lost: the
+ * module needs C_Initialize too. Without effect in a later epoch. Epoch 0 stands for the present one.
  */
 void p11_pool_reset(struct p11_pool *pool, uint64_t epoch, bool lost);
 

@@ -160,8 +160,9 @@ hf_err p11_public_from_cert(struct hf_slice der, struct p11_public *ret_key)
   return p11_public_from_spki(tbs, ret_key);
 }
 
-static hf_err read_two(struct p11_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE first, CK_ATTRIBUTE_TYPE second,
-                       hf_err (*set)(struct hf_slice, struct hf_slice, struct p11_public *), struct p11_public *key)
+static hf_err read_two(struct p11_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE first,
+                       CK_ATTRIBUTE_TYPE second, hf_err (*set)(struct hf_slice, struct hf_slice, struct p11_public *),
+                       struct p11_public *key)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf a = HF_BUF(P11_ATTRIBUTE_MAX);
   HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF(P11_ATTRIBUTE_MAX);
@@ -192,8 +193,9 @@ static hf_err read_encoded(struct p11_session *session, const struct p11_object 
 static bool is_absent(hf_err e)
 {
   static const enum hf_code codes[] = {
-    HF_ERR_ATTRIBUTE_TYPE_INVALID, HF_ERR_ATTRIBUTE_SENSITIVE, HF_ERR_ATTRIBUTE_VALUE_INVALID, HF_ERR_CURVE_NOT_SUPPORTED,
-    HF_ERR_KEY_TYPE_INCONSISTENT,  HF_ERR_PARSE,               HF_ERR_URI_NO_MATCH,
+    HF_ERR_ATTRIBUTE_TYPE_INVALID, HF_ERR_ATTRIBUTE_SENSITIVE,   HF_ERR_ATTRIBUTE_VALUE_INVALID,
+    HF_ERR_CURVE_NOT_SUPPORTED,    HF_ERR_KEY_TYPE_INCONSISTENT, HF_ERR_PARSE,
+    HF_ERR_URI_NO_MATCH,
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(codes); i++)
     if (e.code == codes[i])
@@ -250,6 +252,7 @@ hf_err p11_public_find(struct p11_session *session, const struct p11_object *pri
     e = find_companion(session, private_key, "cert", ret_key);
   if (!is_absent(e))
     return e;
-  e = hf_fail(HF_ERR_URI_NO_MATCH, "the public half of the private key: neither a public key nor a certificate has its id");
+  e = hf_fail(HF_ERR_URI_NO_MATCH,
+              "the public half of the private key: neither a public key nor a certificate has its id");
   return hf_hint(e, "Store the public key or the certificate in the token, with the private key's id.");
 }

@@ -7,10 +7,10 @@
 
 /* Start with p11_public_init, end with p11_public_free. */
 struct p11_public {
-  CK_KEY_TYPE type;       /* CKK_EC or CKK_RSA */
-  const char *curve;      /* EC: OpenSSL's short name ("prime256v1", "secp384r1", ...); static */
-  struct hf_buf point;    /* EC: the uncompressed or compressed point, without the OCTET STRING around it */
-  struct hf_buf modulus;  /* RSA: big-endian, no leading zero */
+  CK_KEY_TYPE type;      /* CKK_EC or CKK_RSA */
+  const char *curve;     /* EC: OpenSSL's short name ("prime256v1", "secp384r1", ...); static */
+  struct hf_buf point;   /* EC: the uncompressed or compressed point, without the OCTET STRING around it */
+  struct hf_buf modulus; /* RSA: big-endian, no leading zero */
   struct hf_buf exponent;
 };
 
@@ -19,7 +19,7 @@ void p11_public_free(struct p11_public *key);
 size_t p11_public_bits(const struct p11_public *key);
 bool p11_public_equal(const struct p11_public *a, const struct p11_public *b);
 
-/* From a public key object, or from a private key whose token tells (RSA numbers, CKA_EC_POINT, CKA_PUBLIC_KEY_INFO). */
+/* From a certificate, a public key, or a private key whose token tells (its numbers, or CKA_PUBLIC_KEY_INFO). */
 hf_err p11_public_read(struct p11_session *session, const struct p11_object *object, struct p11_public *ret_key);
 
 /*
@@ -28,7 +28,7 @@ hf_err p11_public_read(struct p11_session *session, const struct p11_object *obj
  */
 hf_err p11_public_find(struct p11_session *session, const struct p11_object *private_key, struct p11_public *ret_key);
 
-/* From a SubjectPublicKeyInfo, and from an X.509 certificate; DER. Fails with PARSE, KEY_TYPE_INCONSISTENT, CURVE_NOT_SUPPORTED. */
+/* From a DER SubjectPublicKeyInfo or X.509 certificate. Fails with PARSE, KEY_TYPE_INCONSISTENT, CURVE_NOT_SUPPORTED. */
 hf_err p11_public_from_spki(struct hf_slice der, struct p11_public *ret_key);
 hf_err p11_public_from_cert(struct hf_slice der, struct p11_public *ret_key);
 

@@ -10,7 +10,8 @@ struct p11_session {
   CK_SESSION_HANDLE handle;
 };
 
-hf_err p11_session_open(struct p11_module *module, CK_SLOT_ID slot, enum p11_mode mode, struct p11_session **ret_session)
+hf_err p11_session_open(struct p11_module *module, CK_SLOT_ID slot, enum p11_mode mode,
+                        struct p11_session **ret_session)
 {
   HF_TRY(p11_module_ready(module));
   struct p11_session *session = calloc(1, sizeof(*session));
@@ -73,23 +74,26 @@ static CK_USER_TYPE pin_owner(CK_USER_TYPE user)
   return user == CKU_SO ? CKU_SO : CKU_USER;
 }
 
-static hf_err check_careful(struct p11_session *session, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin)
+static hf_err check_careful(struct p11_session *session, const struct p11_token *token, CK_USER_TYPE user,
+                            struct hf_secret *pin)
 {
   CK_FLAGS final = user == CKU_SO ? CKF_SO_PIN_FINAL_TRY : CKF_USER_PIN_FINAL_TRY;
   const char *who = user == CKU_SO ? "SO" : "user";
   if (token->flags & final) {
-    hf_err e = hf_fail(HF_ERR_PIN_INCORRECT, "one try is left for the %s PIN of token \"%s\"; it was not spent", who, token->label);
+    hf_err e = hf_fail(HF_ERR_PIN_INCORRECT, "one try is left for the %s PIN of token \"%s\"; it was not spent", who,
+                       token->label);
     return hf_hint(e, "Make sure of the PIN, then log in once by hand, for example with 'pkcs11-tool --login --test'.");
   }
   if (pin && p11_pin_was_wrong(session->module, token, pin_owner(user), pin)) {
-    hf_err e = hf_fail(HF_ERR_PIN_INCORRECT, "the %s PIN of token \"%s\"; it was wrong before and is not tried again", who, token->label);
+    hf_err e = hf_fail(HF_ERR_PIN_INCORRECT, "the %s PIN of token \"%s\"; it was wrong before and is not tried again",
+                       who, token->label);
     return hf_hint(e, "Correct the PIN, then start this program again.");
   }
   return HF_OK;
 }
 
-static hf_err check_login(struct p11_session *session, const struct p11_token *token, CK_USER_TYPE user, struct hf_secret *pin,
-                          enum p11_login how)
+static hf_err check_login(struct p11_session *session, const struct p11_token *token, CK_USER_TYPE user,
+                          struct hf_secret *pin, enum p11_login how)
 {
   CK_FLAGS locked = user == CKU_SO ? CKF_SO_PIN_LOCKED : CKF_USER_PIN_LOCKED;
   if (token->flags & locked)
@@ -109,7 +113,7 @@ hf_err p11_session_login(struct p11_session *session, CK_USER_TYPE user, struct 
     return HF_OK;
   HF_TRY(check_login(session, &token, user, pin, how));
   CK_RV rv = p11_module_functions(session->module)
-               ->C_Login(session->handle, user, pin ? hf_secret_data(pin) : NULL, pin ? hf_secret_len(pin) : 0);
+                 ->C_Login(session->handle, user, pin ? hf_secret_data(pin) : NULL, pin ? hf_secret_len(pin) : 0);
   if (rv == CKR_USER_ALREADY_LOGGED_IN)
     return HF_OK;
   hf_err e = p11_fail(session->module, rv, "the %s PIN of token \"%s\"", user == CKU_SO ? "SO" : "user", token.label);

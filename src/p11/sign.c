@@ -15,9 +15,20 @@ static const struct hash_row {
   size_t prefix_len;
   uint8_t prefix[PREFIX_MAX]; /* DigestInfo up to the digest: RFC 8017, section 9.2, note 1 */
 } hashes[] = {
-  { "SHA1", 20, CKM_SHA_1, CKG_MGF1_SHA1, 15, { 0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14 } },
-#define SHA2(name, mech, len, arc) \
-  { name, len, mech, CKG_MGF1_##arc, 19, { 0x30, 17 + (len), 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, OID_##arc, 0x05, 0x00, 0x04, len } }
+  { "SHA1",
+    20,
+    CKM_SHA_1,
+    CKG_MGF1_SHA1,
+    15,
+    { 0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14 } },
+#define SHA2(name, mech, len, arc)                                                                                     \
+  {                                                                                                                    \
+    name, len, mech, CKG_MGF1_##arc, 19,                                                                               \
+    {                                                                                                                  \
+      0x30, 17 + (len), 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, OID_##arc, 0x05, 0x00, \
+          0x04, len                                                                                                    \
+    }                                                                                                                  \
+  }
 #define OID_SHA256 1
 #define OID_SHA384 2
 #define OID_SHA512 3
@@ -45,7 +56,8 @@ static hf_err check_len(const struct hash_row *hash, size_t len)
 }
 
 /* FIPS 186-4, section 6.4: the leftmost bits. Some tokens do it, some refuse a digest longer than the order. */
-static hf_err sign_ecdsa(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len, struct hf_buf *out)
+static hf_err sign_ecdsa(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len,
+                         struct hf_buf *out)
 {
   (void)how;
   size_t order = (p11_public_bits(p11_key_public(key)) + 7) / 8;
@@ -53,7 +65,8 @@ static hf_err sign_ecdsa(struct p11_key *key, const struct p11_sign *how, const 
   return p11_key_sign_raw(key, &mechanism, digest, len < order ? len : order, out);
 }
 
-static hf_err sign_pkcs1(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len, struct hf_buf *out)
+static hf_err sign_pkcs1(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len,
+                         struct hf_buf *out)
 {
   CK_MECHANISM mechanism = { CKM_RSA_PKCS, NULL, 0 };
   if (!how->hash)
@@ -67,7 +80,8 @@ static hf_err sign_pkcs1(struct p11_key *key, const struct p11_sign *how, const 
   return p11_key_sign_raw(key, &mechanism, info, hash->prefix_len + len, out);
 }
 
-static hf_err sign_pss(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len, struct hf_buf *out)
+static hf_err sign_pss(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len,
+                       struct hf_buf *out)
 {
   const struct hash_row *hash, *mgf;
   HF_TRY(hash_by_name(how->hash, &hash));

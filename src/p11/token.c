@@ -14,10 +14,10 @@ static void trim(const unsigned char *field, size_t len, char *ret_text)
   ret_text[len] = '\0';
 }
 
-#define TRIM(field, out)                                                              \
-  do {                                                                                \
-    _Static_assert(sizeof(out) == sizeof(field) + 1, "the text needs its NUL");       \
-    trim(field, sizeof(field), out);                                                  \
+#define TRIM(field, out)                                                        \
+  do {                                                                          \
+    _Static_assert(sizeof(out) == sizeof(field) + 1, "the text needs its NUL"); \
+    trim(field, sizeof(field), out);                                            \
   } while (0)
 
 hf_err p11_token_get(struct p11_module *module, CK_SLOT_ID slot, struct p11_token *ret_token)
@@ -52,7 +52,8 @@ static hf_err slot_list(struct p11_module *module, CK_SLOT_ID **ret_slots, CK_UL
   CK_FUNCTION_LIST *f = p11_module_functions(module);
   for (;;) {
     CK_ULONG count = 0;
-    HF_TRY(p11_fail(module, f->C_GetSlotList(CK_TRUE, NULL, &count), "listing the slots of %s", p11_module_path(module)));
+    HF_TRY(
+        p11_fail(module, f->C_GetSlotList(CK_TRUE, NULL, &count), "listing the slots of %s", p11_module_path(module)));
     if (count > SLOTS_MAX)
       return hf_fail(HF_ERR_LIMIT, "%lu slots in %s", count, p11_module_path(module));
     HF_CLEANUP(hf_freep) CK_SLOT_ID *slots = calloc(count + 1, sizeof(*slots));
@@ -83,7 +84,8 @@ hf_err p11_token_list(struct p11_module *module, struct p11_token **ret_tokens, 
     if (!hf_failed(e))
       count++;
     /* One that was pulled out meanwhile, or is not readable, hides only itself. */
-    else if (e.code != HF_ERR_TOKEN_NOT_PRESENT && e.code != HF_ERR_TOKEN_NOT_RECOGNIZED && e.code != HF_ERR_DEVICE_REMOVED)
+    else if (e.code != HF_ERR_TOKEN_NOT_PRESENT && e.code != HF_ERR_TOKEN_NOT_RECOGNIZED &&
+             e.code != HF_ERR_DEVICE_REMOVED)
       return e;
   }
   *ret_tokens = HF_TAKE(tokens);
@@ -125,7 +127,8 @@ static hf_err library_allows(struct p11_module *module, const struct uri *uri, b
   return HF_OK;
 }
 
-hf_err p11_token_matches(struct p11_module *module, const struct p11_token *token, const struct uri *uri, bool *ret_matches)
+hf_err p11_token_matches(struct p11_module *module, const struct p11_token *token, const struct uri *uri,
+                         bool *ret_matches)
 {
   bool library;
   HF_TRY(library_allows(module, uri, &library));
@@ -172,7 +175,8 @@ static hf_err ambiguous(const struct p11_token *tokens, size_t count)
     HF_TRY(add_candidate(&tokens[i], &names));
   }
   const char *text = hf_buf_str(&names);
-  return hf_fail(HF_ERR_TOKEN_AMBIGUOUS, "%zu tokens: %s%s", count, text ? text : "", count > CANDIDATES_SHOWN ? ", ..." : "");
+  return hf_fail(HF_ERR_TOKEN_AMBIGUOUS, "%zu tokens: %s%s", count, text ? text : "",
+                 count > CANDIDATES_SHOWN ? ", ..." : "");
 }
 
 static hf_err none(struct p11_module *module, const struct uri *uri)
@@ -223,7 +227,8 @@ hf_err p11_token_init(struct p11_module *module, CK_SLOT_ID slot, struct hf_secr
   return p11_fail(module, rv, "initialising the token \"%s\" in slot %lu", label, slot);
 }
 
-hf_err p11_token_set_user_pin(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin, struct hf_secret *pin)
+hf_err p11_token_set_user_pin(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin,
+                              struct hf_secret *pin)
 {
   HF_CLEANUP(p11_session_closep) struct p11_session *session = NULL;
   HF_TRY(p11_session_open(module, slot, P11_READ_WRITE, &session));

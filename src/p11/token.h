@@ -25,7 +25,8 @@ struct p11_token {
 hf_err p11_token_list(struct p11_module *module, struct p11_token **ret_tokens, size_t *ret_count);
 
 /* Whether the URI's token, slot and library attributes allow this one. Attributes that it does not name match all. */
-hf_err p11_token_matches(struct p11_module *module, const struct p11_token *token, const struct uri *uri, bool *ret_matches);
+hf_err p11_token_matches(struct p11_module *module, const struct p11_token *token, const struct uri *uri,
+                         bool *ret_matches);
 
 /*
  * The one initialised token that the URI allows; with slot-id, an uninitialised one too.
@@ -41,7 +42,8 @@ hf_err p11_token_uri(const struct p11_token *token, struct uri *uri);
 
 /* A PIN of NULL stands for the token's protected authentication path (a key pad). label: at most 32 bytes. */
 hf_err p11_token_init(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin, const char *label);
-hf_err p11_token_set_user_pin(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin, struct hf_secret *pin);
+hf_err p11_token_set_user_pin(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin,
+                              struct hf_secret *pin);
 /* user: CKU_USER or CKU_SO. */
 hf_err p11_token_change_pin(struct p11_module *module, CK_SLOT_ID slot, CK_USER_TYPE user, struct hf_secret *old_pin,
                             struct hf_secret *new_pin);
