@@ -106,7 +106,7 @@ static hf_err read_file(struct config *config, bool must_exist)
     return config->root ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
   }
   if (e.code == HF_ERR_NOT_FOUND)
-    return hf_hint(e, "Give the right file by --config or $HOLDFAST_CONFIG; 'holdfast config set' makes a new one.");
+    return hf_hint(e, "Check --config; 'holdfast config set' makes a new file.");
   HF_TRY(e);
   HF_TRY(parse(config, &text));
   return warn(config);

@@ -84,7 +84,7 @@ struct config;
 /*
  * Reads the configuration. The file is path; where that is NULL, $HOLDFAST_CONFIG; else /etc/holdfast/config.json for root;
  * else the user's own ($XDG_CONFIG_HOME or ~/.config, then holdfast/config.json), or, where they have none but the system
- * has, /etc/holdfast/config.json. A file that was named must exist; without any other, all is at its default.
+ * has, /etc/holdfast/config.json. The file that path names must exist; where any other is missing, all is at its default.
  *
  * Fails with NOT_FOUND, PERMISSION, or CONFIG: bad JSON (names line and column), an unknown key (names the nearest), a
  * value that its row does not allow.

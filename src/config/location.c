@@ -33,13 +33,15 @@ static const char *default_file(char *own, size_t size)
 hf_err location_find(const char *path, char **ret_path, bool *ret_named)
 {
   char own[PATH_MAX];
+  bool named = path;
   if (!path)
     path = getenv("HOLDFAST_CONFIG");
-  bool named = path && path[0];
+  if (!path || !path[0])
+    path = default_file(own, sizeof(own));
   /* Where a link leads: the file is replaced by a rename. */
-  char *found = realpath(named ? path : default_file(own, sizeof(own)), NULL);
+  char *found = realpath(path, NULL);
   if (!found)
-    found = strdup(named ? path : default_file(own, sizeof(own)));
+    found = strdup(path);
   if (!found)
     return hf_fail(HF_ERR_NO_MEMORY, "the configuration's path");
   *ret_path = found;

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* See config_load. *ret_named: a person named it, by path or $HOLDFAST_CONFIG. The caller frees the path. */
+/* See config_load. *ret_named: path was given. The caller frees *ret_path. */
 hf_err location_find(const char *path, char **ret_path, bool *ret_named);
 
 /* Makes the file's directory and waits until nobody else holds it. The lock ends with the descriptor. */

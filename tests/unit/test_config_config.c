@@ -160,12 +160,20 @@ static void test_a_file_that_cannot_be_read(void **state)
   assert_contains(hf_err_context(), path);
   assert_contains(hf_err_hint(e), "--config");
   assert_hf_err(config_load(dir, &config), IO);
+}
+
+static void test_a_place_without_a_file_is_all_defaults(void **state)
+{
+  (void)state;
   setenv("HOLDFAST_CONFIG", path, 1);
-  assert_hf_err(config_load(NULL, &config), NOT_FOUND);
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  assert_hf_ok(config_load(NULL, &config));
+  assert_string_equal(config_path(config), path);
+  assert_string_equal(config_get(config, CONFIG_DEVICE_CRYPTOKI_MODE), "module");
   unsetenv("HOLDFAST_CONFIG");
 }
 
-static void test_the_file_is_found_in_order(void **state)
+static void test_the_environment_names_the_file(void **state)
 {
   (void)state;
   put("{\"device\": {\"id\": \"from-env\"}}");
@@ -367,7 +375,8 @@ int main(void)
     CONFIG_TEST(test_an_unknown_key_names_the_nearest),
     CONFIG_TEST(test_a_pin_is_never_in_an_error),
     CONFIG_TEST(test_a_file_that_cannot_be_read),
-    CONFIG_TEST(test_the_file_is_found_in_order),
+    CONFIG_TEST(test_a_place_without_a_file_is_all_defaults),
+    CONFIG_TEST(test_the_environment_names_the_file),
     CONFIG_TEST(test_set_and_save_keep_order_and_mode),
     CONFIG_TEST(test_a_new_file_is_private_and_its_directory_made),
     CONFIG_TEST(test_a_group_that_may_read_still_may),
