@@ -1,0 +1,452 @@
+# SPDX-License-Identifier: Apache-2.0
+"""holdfast connect: the key in a token, a real broker with TLS and client certificates, and each way that it can fail."""
+
+import json
+import re
+import socket
+import ssl
+import threading
+
+import pytest
+
+DEVICE = "dev-1"
+
+# Failures do not depend on the module; one of the two tells.
+one_module = pytest.mark.modules("softhsm2")
+
+CHECKS = ["Checking the configuration", "Checking the certificate", "Opening the HSM", "Finding the key",
+          "Signing with the key, verified with the certificate", "Resolving localhost", "Reaching localhost:PORT",
+          "TLS handshake with the key in the HSM", "Connecting by MQTT", "Publishing a message and seeing its acknowledgement"]
+
+
+class Device:
+    """A configured device: its key in the token, its certificate, and the command."""
+
+    def __init__(self, run, holdfast, workdir, build, token, pki):
+        self.run, self.holdfast, self.workdir, self.token, self.pki = run, holdfast, workdir, token, pki
+        self.config = workdir / "config.json"
+        self.provider = build / "src/provider/holdfast.so"
+
+    def set(self, **values):
+        for key, value in values.items():
+            self.run([self.holdfast, "config", "set", "--config", self.config, key.replace("__", "."), value])
+
+    def certify(self, key="device-key", name=DEVICE, pki=None, days=10):
+        """A certificate for the public key of a key in the token."""
+        pki = pki or self.pki
+        der, pem, cert = (self.workdir / f"{key}.{suffix}" for suffix in ("der", "pub", "cert"))
+        self.run(["pkcs11-tool", "--module", self.token.module, "--token-label", self.token.label, "--login", "--pin",
+                  self.token.pin, "--read-object", "--type", "pubkey", "--label", key, "--output-file", der])
+        pki.openssl("pkey", "-pubin", "-inform", "DER", "-in", der, "-out", pem)
+        pki.openssl("x509", "-new", "-force_pubkey", pem, "-subj", f"/CN={name}", "-CA", pki.ca, "-CAkey", pki.ca_key,
+                    "-days", days, "-out", cert)
+        return cert
+
+    def connect(self, *args, code=0):
+        result = self.run([self.holdfast, "connect", "--config", self.config, *args], code=code)
+        assert self.token.pin not in result.stdout + result.stderr
+        return result
+
+    def fails(self, check, code, *texts, args=("--timeout", "5")):
+        """Connecting fails at this check, with this status, one error line and one hint; all texts are in them."""
+        result = self.connect(*args, code=code)
+        lines = result.stdout.splitlines()
+        assert lines[-1].startswith(check) and lines[-1].endswith("... ✗"), result
+        assert all("... ✓" in line for line in lines if "... " in line and line != lines[-1]), result
+        error = result.stderr.splitlines()
+        assert len(error) == 2 and error[0].startswith("holdfast: error: ") and error[1].startswith("  hint: "), result
+        for text in texts:
+            assert text in result.stderr, f'"{text}" is missing:\n{result}'
+        return result
+
+
+@pytest.fixture
+def device(run, holdfast, workdir, build, token, pki, make_key):
+    device = Device(run, holdfast, workdir, build, token, pki)
+    uri = make_key("device-key")
+    device.set(device__cert_path=device.certify(), device__key_uri=uri, device__cryptoki__module_path=token.module,
+               device__cryptoki__pin_source=token.pin_file, mqtt__root_cert_path=pki.ca, mqtt__url="localhost:1")
+    return device
+
+
+class Broker:
+    def __init__(self, server, port, conf):
+        self.port = port
+        self.process = server(["mosquitto", "-c", conf], port=port)
+
+    @property
+    def log(self):
+        return self.process.log
+
+
+@pytest.fixture
+def make_broker(server, free_port, pki, workdir):
+    """make_broker(cafile=, lines=, **options of pki.key_and_cert): mosquitto that requires client certificates."""
+
+    def make(cafile=None, lines=(), cert=None, **options):
+        port = free_port()
+        key, own_cert = cert or pki.key_and_cert("broker", **options)
+        conf = workdir / f"mosquitto-{port}.conf"
+        conf.write_text("\n".join(["log_type all", "user root", f"listener {port} 127.0.0.1", f"cafile {cafile or pki.ca}",
+                                   f"certfile {own_cert}", f"keyfile {key}", "require_certificate true",
+                                   "use_identity_as_username true", *lines, ""]))
+        return Broker(server, port, conf)
+
+    return make
+
+
+@pytest.fixture
+def broker(make_broker, device):
+    broker = make_broker()
+    device.set(mqtt__url=f"localhost:{broker.port}")
+    return broker
+
+
+class FakeBroker(threading.Thread):
+    """Accepts on a port of 127.0.0.1 and hands each connection, in TLS where it has a certificate, to a function."""
+
+    def __init__(self, serve, cert=None, version=None):
+        super().__init__(daemon=True)
+        self.serve, self.context, self.open = serve, None, []
+        if cert:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(cert[1], cert[0])
+            if version:
+                self.context.minimum_version = self.context.maximum_version = version
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
+
+    def handle(self, connection):
+        self.open.append(connection)  # or it would be closed
+        try:
+            if self.context:
+                connection = self.context.wrap_socket(connection, server_side=True)
+                self.open.append(connection)
+            self.serve(connection)
+        except (OSError, ssl.SSLError):
+            pass
+
+
+@pytest.fixture
+def fake_broker():
+    started = []
+
+    def make(*args, **options):
+        started.append(FakeBroker(*args, **options))
+        return started[-1]
+
+    yield make
+    for fake in started:
+        fake.listener.close()
+        for connection in fake.open:
+            connection.close()
+
+
+def stay_silent(connection):
+    pass
+
+
+def hang_up(connection):
+    connection.close()
+
+
+def expired(pki, name):
+    """A key in a file and a certificate for it that was good on one day of 2020."""
+    key, cert = pki.key_and_cert(name)
+    (pki.dir / "index.txt").touch()
+    conf = pki.dir / "ca.cnf"
+    conf.write_text(f"[ca]\ndefault_ca=ca\n[ca]\ndatabase={pki.dir}/index.txt\nnew_certs_dir={pki.dir}\nrand_serial=yes\n"
+                    "default_md=sha256\npolicy=policy\nx509_extensions=extensions\n[policy]\ncommonName=supplied\n"
+                    "[extensions]\nsubjectAltName=DNS:localhost\n")
+    pki.openssl("ca", "-batch", "-notext", "-config", conf, "-cert", pki.ca, "-keyfile", pki.ca_key, "-in",
+                pki.dir / f"{name}.csr", "-out", cert, "-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+    return key, cert
+
+
+# The good path
+
+def test_connects_and_tells_each_check(device, broker):
+    result = device.connect("mqtt")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Connecting to the MQTT broker with config:"
+    facts = dict(line.strip().split(": ", 1) for line in lines if line.startswith("\t"))
+    assert facts["device id"] == DEVICE
+    assert facts["cloud host"] == f"localhost:{broker.port}"
+    assert facts["auth type"] == "Certificate"
+    assert facts["certificate file"] == str(device.workdir / "device-key.cert")
+    assert facts["private key"] == device.token.key_uri("device-key")
+    checks = [line for line in lines if "... " in line]
+    assert [re.sub(r"\.\.\. ✓.*", "", line) for line in checks] == [c.replace("PORT", str(broker.port)) for c in CHECKS]
+    assert "TLSv1.3" in checks[7] and "'broker'" in checks[7]
+    assert "MQTT 5" in checks[8]
+    assert result.stderr == ""
+
+
+@one_module
+def test_the_message_reaches_who_subscribes(device, broker, server, pki):
+    device.set(mqtt__connect_topic="hello/{id}/and/{id}")
+    key, cert = pki.key_and_cert("listener")
+    listener = server(["mosquitto_sub", "-h", "localhost", "-p", str(broker.port), "--cafile", pki.ca, "--key", key, "--cert",
+                       cert, "-t", "#", "-v", "-d"])
+    listener.wait_for_line("SUBACK")
+    device.connect()
+    listener.wait_for_line(f"hello/{DEVICE}/and/{DEVICE} {{")
+    assert f"u'{DEVICE}'" in broker.log  # the user name, from our certificate
+
+
+@one_module
+def test_an_rsa_key(device, broker, make_key):
+    device.set(device__key_uri=make_key("rsa-key", type="rsa:2048", id="02"), device__cert_path=device.certify("rsa-key"))
+    assert "(RSA, 2048 bits)" in device.connect().stdout
+
+
+@one_module
+@pytest.mark.parametrize("version", ["tlsv1.2", "tlsv1.3"])
+def test_both_tls_versions(device, make_broker, version):
+    broker = make_broker(lines=[f"tls_version {version}"])
+    device.set(mqtt__url=f"mqtts://127.0.0.1:{broker.port}")
+    device.connect()
+
+
+@one_module
+def test_json(device, broker):
+    report = json.loads(device.connect("--json").stdout)
+    assert report["connected"] is True
+    assert report["config"]["device id"] == DEVICE
+    assert [check["ok"] for check in report["checks"]] == [True] * len(CHECKS)
+    broker.process.stop()
+    report = json.loads(device.connect("--json", code=5).stdout)
+    assert report["connected"] is False
+    last = report["checks"][-1]
+    assert last["check"].startswith("Reaching") and last["ok"] is False and last["code"] == "unreachable"
+    assert "Connection refused" in last["error"] and last["hint"]
+
+
+@one_module
+def test_a_broker_of_mqtt_3_1_1_alone(device, fake_broker, pki):
+    def serve(connection):
+        packet = connection.recv(200)
+        if packet[packet.index(b"MQTT") + 4] != 4:
+            connection.sendall(bytes([0x20, 2, 0, 1]))
+            return
+        connection.sendall(bytes([0x20, 2, 0, 0]))
+        packet = connection.recv(200)
+        topic = int.from_bytes(packet[2:4], "big")
+        connection.sendall(bytes([0x40, 2]) + packet[4 + topic:6 + topic])
+        connection.recv(200)
+        connection.close()
+
+    device.set(mqtt__url=f"localhost:{fake_broker(serve, cert=pki.key_and_cert('old')).port}")
+    assert "(MQTT 3.1.1)" in device.connect().stdout
+
+
+# The configuration and the key
+
+@one_module
+@pytest.mark.parametrize("key", ["mqtt.url", "device.key_uri"])
+def test_a_key_that_is_not_set(device, key):
+    device.run([device.holdfast, "config", "unset", "--config", device.config, key])
+    device.fails("Checking the configuration", 1, f"{key} is not set in {device.config}", f"holdfast config set {key}")
+
+
+@one_module
+@pytest.mark.parametrize("mode", ["off", "socket"])
+def test_a_mode_without_a_module(device, mode):
+    device.set(device__cryptoki__mode=mode)
+    device.fails("Checking the configuration", 1, f"device.cryptoki.mode is {mode}", "module")
+
+
+@one_module
+def test_a_certificate_that_is_missing_or_none(device, workdir):
+    device.set(device__cert_path=workdir / "missing.pem")
+    device.fails("Checking the configuration", 1, "missing.pem", "device.cert_path")
+    (workdir / "none.pem").write_text("none")
+    device.set(device__cert_path=workdir / "none.pem")
+    device.fails("Checking the configuration", 4, "not a certificate", "none.pem")
+
+
+@one_module
+def test_trusted_certificates_that_are_missing(device, workdir):
+    device.set(mqtt__root_cert_path=workdir / "missing")
+    device.fails("Checking the configuration", 1, f"{workdir}/missing", "mqtt.root_cert_path")
+
+
+@one_module
+def test_a_certificate_for_another_device(device):
+    device.set(device__id="dev-2")
+    device.fails("Checking the certificate", 4, "is for 'dev-1', but device.id is 'dev-2'")
+
+
+@one_module
+def test_an_expired_certificate(device):
+    device.set(device__cert_path=expired(device.pki, DEVICE)[1])
+    device.fails("Checking the certificate", 4, f"{DEVICE}.pem expired on 2020-01-02 00:00:00 UTC", "renewed")
+
+
+@one_module
+def test_a_certificate_of_another_key(device, make_key):
+    make_key("other-key", id="02")
+    device.set(device__cert_path=device.certify("other-key"))
+    device.fails("Signing with the key", 4, "the certificate does not belong to the key", "other-key.cert")
+
+
+@one_module
+def test_a_module_that_is_not_there(device, workdir):
+    device.set(device__cryptoki__module_path=workdir / "no.so")
+    device.fails("Opening the HSM", 3, f"{workdir}/no.so")
+
+
+@one_module
+def test_a_token_that_is_not_there(device):
+    device.set(device__key_uri="pkcs11:token=nobody;object=device-key;type=private")
+    device.fails("Opening the HSM", 3, "no such token", "nobody", "holdfast token list")
+
+
+@one_module
+def test_a_key_that_is_not_there_or_not_alone(device, make_key):
+    device.set(device__key_uri=device.token.key_uri("nothing"))
+    device.fails("Finding the key", 3, "nothing matches the URI", "object=nothing", "holdfast key list")
+    make_key("second-key", id="02")
+    device.set(device__key_uri=f"{device.token.uri};type=private")
+    device.fails("Finding the key", 3, "several objects match", "object=device-key", "object=second-key")
+
+
+def test_a_wrong_pin_is_spent_once(device, run):
+    device.token.pin_file.write_text("999999\n")
+    device.fails("Finding the key", 4, "the PIN is wrong", "CKR_PIN_INCORRECT")
+    info = run(["pkcs11-tool", "--module", device.token.module, "--list-token-slots"]).stdout
+    assert "locked" not in info and "final user PIN try" not in info
+    device.token.pin_file.write_text(device.token.pin + "\n")
+    assert "Finding the key... ✓" in device.connect("--timeout", "1", code=5).stdout
+
+
+@one_module
+def test_no_pin_at_all(device):
+    device.run([device.holdfast, "config", "unset", "--config", device.config, "device.cryptoki.pin_source"])
+    device.fails("Finding the key", 4, "a PIN is needed", "pin_source")
+
+
+@one_module
+def test_the_pin_may_stand_in_the_uri(device, broker):
+    device.run([device.holdfast, "config", "unset", "--config", device.config, "device.cryptoki.pin_source"])
+    device.set(device__key_uri=device.token.key_uri("device-key") + f"?pin-value={device.token.pin}")
+    device.connect()  # asserts that the PIN is not shown
+
+
+# The network
+
+@one_module
+def test_a_broker_that_is_away(device, free_port):
+    port = free_port()
+    device.set(mqtt__url=f"localhost:{port}")
+    device.fails(f"Reaching localhost:{port}", 5, "cannot be reached", "Connection refused")
+
+
+@one_module
+def test_a_name_that_does_not_resolve(device):
+    device.set(mqtt__url="nowhere.invalid:8883")
+    device.fails("Resolving nowhere.invalid", 5, "nowhere.invalid", "name")
+
+
+@one_module
+def test_a_port_without_tls(device, server, free_port, workdir):
+    port = free_port()
+    (workdir / "plain.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    server(["mosquitto", "-c", workdir / "plain.conf"], port=port)
+    device.set(mqtt__url=f"localhost:{port}")
+    device.fails("TLS handshake", 5, f"localhost:{port}", "8883")
+
+
+@one_module
+def test_a_server_of_another_ca(device, broker, workdir, run):
+    other = type(device.pki)(run, workdir / "other")
+    device.set(mqtt__root_cert_path=other.ca)
+    device.fails("TLS handshake", 5, "is not trusted", "the certificate of 'broker'", "mqtt.root_cert_path")
+
+
+@one_module
+def test_a_server_of_another_name(device, make_broker):
+    broker = make_broker(san="DNS:elsewhere.example")
+    device.set(mqtt__url=f"localhost:{broker.port}")
+    device.fails("TLS handshake", 5, "its certificate is for another name", "mqtt.url")
+    device.set(mqtt__url=f"127.0.0.1:{broker.port}")
+    device.fails("TLS handshake", 5, "its certificate is not for this address", "mqtt.url")
+
+
+@one_module
+def test_a_server_whose_certificate_has_expired(device, make_broker, pki):
+    broker = make_broker(cert=expired(pki, "broker"))
+    device.set(mqtt__url=f"localhost:{broker.port}")
+    device.fails("TLS handshake", 5, "its certificate has expired", "clock")
+
+
+@one_module
+@pytest.mark.parametrize("version", ["tlsv1.2", "tlsv1.3"])
+def test_our_certificate_is_not_trusted(device, make_broker, workdir, run, version):
+    """In TLS 1.3 the refusal comes after the handshake; it is told all the same."""
+    other = type(device.pki)(run, workdir / "other")
+    broker = make_broker(cafile=other.ca, lines=[f"tls_version {version}"])
+    device.set(mqtt__url=f"localhost:{broker.port}")
+    device.fails("TLS handshake", 5, "it does not trust the issuer of our certificate")
+
+
+@one_module
+@pytest.mark.parametrize("in_tls, check", [(False, "TLS handshake"), (True, "Connecting by MQTT")])
+def test_a_broker_that_says_nothing(device, fake_broker, pki, in_tls, check):
+    fake = fake_broker(stay_silent, cert=pki.key_and_cert("mute") if in_tls else None)
+    device.set(mqtt__url=f"localhost:{fake.port}")
+    device.fails(check, 5, "no answer in time", f"localhost:{fake.port}", args=("--timeout", "2"))
+
+
+@one_module
+@pytest.mark.parametrize("in_tls, check", [(False, "TLS handshake"), (True, "Connecting by MQTT")])
+def test_a_broker_that_hangs_up(device, fake_broker, pki, in_tls, check):
+    fake = fake_broker(hang_up, cert=pki.key_and_cert("rude") if in_tls else None)
+    device.set(mqtt__url=f"localhost:{fake.port}")
+    device.fails(check, 5, f"localhost:{fake.port}")
+
+
+@one_module
+def test_a_broker_that_refuses_the_message(device, make_broker, workdir):
+    (workdir / "acl").write_text("user nobody\ntopic write #\n")
+    broker = make_broker(lines=[f"acl_file {workdir / 'acl'}"])
+    device.set(mqtt__url=f"localhost:{broker.port}")
+    device.fails("Publishing", 5, f"publishing on holdfast/{DEVICE}/connect", "Not authorized", "access rules")
+
+
+@one_module
+def test_a_broker_that_refuses_the_client(device, make_broker):
+    broker = make_broker(lines=["clientid_prefixes other-"])
+    device.set(mqtt__url=f"localhost:{broker.port}")
+    device.fails("Connecting by MQTT", 5, "the MQTT broker refused")
+
+
+# The command line
+
+@one_module
+@pytest.mark.parametrize("args, texts", [
+    (["--timeout", "0"], ["--timeout must be 1 to 600 seconds"]),
+    (["--timeout", "5s"], ["--timeout must be 1 to 600 seconds"]),
+    (["nimbus"], ["there is no cloud 'nimbus'", "connect mqtt"]),
+])
+def test_wrong_usage(device, args, texts):
+    result = device.connect(*args, code=2)
+    for text in texts:
+        assert text in result.stderr
+    assert result.stdout == ""
+
+
+@one_module
+def test_a_broken_configuration(device):
+    device.config.write_text('{"mqtt": {"url" 1}}')
+    result = device.connect(code=1)
+    assert f"{device.config}, line 1, column" in result.stderr and result.stdout == ""
