@@ -38,8 +38,8 @@ static const struct error_row *row_of_rv(unsigned long rv)
   return rv == rows[HF_ERR_NO_MEMORY].rv ? &rows[HF_ERR_NO_MEMORY] : NULL;
 }
 
-static void record(const char *fmt, va_list args)
 __attribute__((format(printf, 1, 0))) static void record(const char *fmt, va_list args)
+{
   /* Composed apart: an argument may be the previous context itself. */
   char text[HF_CONTEXT_MAX];
   vsnprintf(text, sizeof(text), fmt, args);
