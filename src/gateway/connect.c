@@ -62,7 +62,7 @@ static struct tls_identity identity(const struct connect *c)
 
 static struct tls_server tls_server(const struct connect *c)
 {
-  return (struct tls_server){ .host = c->address.host, .address = c->address_text };
+  return (struct tls_server){ .host = c->address.host, .port = c->address.port, .address = c->address_text };
 }
 
 static hf_err check_mode(const struct connect *c)

@@ -146,8 +146,9 @@ static hf_err new_mqtt(const struct mqtt_options *options, bool v5, struct mqtt 
   pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   pthread_cond_init(&mqtt->changed, &attr);
   pthread_condattr_destroy(&attr);
+  /* No brackets around an IPv6 address: paho would look for them in the server's certificate. The last colon is the port's. */
   char uri[512];
-  snprintf(uri, sizeof(uri), "ssl://%s", options->server.address);
+  snprintf(uri, sizeof(uri), "ssl://%s:%s", options->server.host, options->server.port);
   MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
   create.MQTTVersion = v5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
   int rc = MQTTAsync_createWithOptions(&mqtt->client, uri, options->client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);

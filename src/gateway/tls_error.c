@@ -105,5 +105,5 @@ hf_err tls_error_file(enum hf_code code, const char *what, const char *path)
   char words[256];
   first_words(words, sizeof(words));
   ERR_clear_error();
-  return hf_fail(code, "%s %s%s%s", what, path, words[0] ? ": " : "", words);
+  return hf_fail(code, "%s%s%s%s", what, path, words[0] ? ": " : "", words);
 }

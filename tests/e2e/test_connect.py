@@ -72,7 +72,7 @@ def device(run, holdfast, workdir, build, token, pki, make_key):
 class Broker:
     def __init__(self, server, port, conf):
         self.port = port
-        self.process = server(["mosquitto", "-c", conf], port=port)
+        self.process = server(["mosquitto", "-c", conf], line=" running")
 
     @property
     def log(self):
@@ -81,13 +81,14 @@ class Broker:
 
 @pytest.fixture
 def make_broker(server, free_port, pki, workdir):
-    """make_broker(cafile=, lines=, **options of pki.key_and_cert): mosquitto that requires client certificates."""
+    """make_broker(cafile=, lines=, cert=, address=, **options of pki.key_and_cert): mosquitto that requires client
+    certificates."""
 
-    def make(cafile=None, lines=(), cert=None, **options):
+    def make(cafile=None, lines=(), cert=None, address="127.0.0.1", **options):
         port = free_port()
         key, own_cert = cert or pki.key_and_cert("broker", **options)
         conf = workdir / f"mosquitto-{port}.conf"
-        conf.write_text("\n".join(["log_type all", "user root", f"listener {port} 127.0.0.1", f"cafile {cafile or pki.ca}",
+        conf.write_text("\n".join(["log_type all", "user root", f"listener {port} {address}", f"cafile {cafile or pki.ca}",
                                    f"certfile {own_cert}", f"keyfile {key}", "require_certificate true",
                                    "use_identity_as_username true", *lines, ""]))
         return Broker(server, port, conf)
@@ -214,6 +215,22 @@ def test_an_rsa_key(device, broker, make_key):
 def test_both_tls_versions(device, make_broker, version):
     broker = make_broker(lines=[f"tls_version {version}"])
     device.set(mqtt__url=f"mqtts://127.0.0.1:{broker.port}")
+    device.connect()
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        return True
+    except OSError:
+        return False
+
+
+@one_module
+@pytest.mark.skipif(not has_ipv6(), reason="no ::1 here")
+def test_an_ipv6_address(device, make_broker):
+    broker = make_broker(address="::1", san="IP:::1")
+    device.set(mqtt__url=f"[::1]:{broker.port}")
     device.connect()
 
 
