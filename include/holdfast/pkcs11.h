@@ -26,6 +26,9 @@
 #ifndef CKA_COPYABLE
 #define CKA_COPYABLE (0x171UL)
 #endif
+#ifndef CKF_FIND_OBJECTS
+#define CKF_FIND_OBJECTS (0x40UL)
+#endif
 #ifndef CKF_INTERFACE_FORK_SAFE
 #define CKF_INTERFACE_FORK_SAFE (0x1UL)
 #endif

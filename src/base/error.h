@@ -60,6 +60,7 @@
   X(DEVICE_MEMORY, "device-memory", 0x031, 1, "the HSM is full", "Delete what is no longer needed, or use a larger token.") \
   X(DEVICE_REMOVED, "device-removed", 0x032, 3, "the HSM was removed", "Connect it again.")                           \
   X(FUNCTION_CANCELED, "function-canceled", 0x050, 1, "the operation was cancelled", "Start it again.")                \
+  X(FUNCTION_NOT_PARALLEL, "function-not-parallel", 0x051, 1, "no function runs in parallel", "Nothing needs to be done.") \
   X(FUNCTION_NOT_SUPPORTED, "function-not-supported", 0x054, 1, "the module cannot do this", "Use a token that offers it.") \
   X(KEY_HANDLE_INVALID, "key-handle-invalid", 0x060, 1, "the key is gone", "Find the key again.")                     \
   X(KEY_SIZE_RANGE, "key-size-range", 0x062, 1, "the key size is not supported", "Choose another size.")              \

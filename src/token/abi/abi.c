@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/abi/abi.h"
+
+#include "holdfast/token-ext.h"
+#include "token/crypto.h"
+
+#include <openssl/err.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static _Thread_local hf_err last;
+
+hf_err abi_enter(void)
+{
+  HF_TRY(library_enter());
+  ERR_set_mark();
+  return HF_OK;
+}
+
+CK_RV abi_leave(bool entered, hf_err e)
+{
+  if (entered) {
+    ERR_pop_to_mark();
+    library_leave();
+  }
+  last = e;
+  return hf_err_rv(e);
+}
+
+hf_err abi_arguments_bad(void)
+{
+  return hf_fail(HF_ERR_ARGUMENTS_BAD, "a pointer is NULL, or a count is absurd");
+}
+
+static hf_err not_supported(void)
+{
+  return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "this token does not offer the function");
+}
+
+/* The program's own mutexes are not used: the system's serve any thread of it. */
+static hf_err check_initialize_args(const CK_C_INITIALIZE_ARGS *args)
+{
+  if (!args)
+    return HF_OK;
+  int callbacks = !!args->CreateMutex + !!args->DestroyMutex + !!args->LockMutex + !!args->UnlockMutex;
+  if (args->pReserved || (callbacks != 0 && callbacks != 4))
+    return hf_fail(HF_ERR_ARGUMENTS_BAD, "C_Initialize: all four mutex functions or none, and no pReserved");
+  return HF_OK;
+}
+
+EXPORT CK_RV C_Initialize(void *args)
+{
+  hf_err e = check_initialize_args(args);
+  if (!hf_failed(e))
+    e = library_initialize();
+  return abi_leave(false, e);
+}
+
+EXPORT CK_RV C_Finalize(void *reserved)
+{
+  return abi_leave(false, reserved ? abi_arguments_bad() : library_finalize());
+}
+
+EXPORT CK_RV C_GetInfo(CK_INFO *info)
+{
+  ABI(info, abi_get_info(info));
+}
+
+EXPORT CK_RV C_GetSlotList(unsigned char token_present, CK_SLOT_ID *ids, unsigned long *count)
+{
+  (void)token_present; /* all have one, if only an uninitialised one */
+  ABI(count, abi_slot_list(ids, count));
+}
+
+EXPORT CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO *info)
+{
+  ABI(info, abi_slot_info(id, info));
+}
+
+EXPORT CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO *info)
+{
+  ABI(info, abi_token_info(id, info));
+}
+
+EXPORT CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
+{
+  (void)flags;
+  ABI(slot && !reserved, not_supported());
+}
+
+EXPORT CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE *types, unsigned long *count)
+{
+  ABI(count, abi_mechanism_list(id, types, count));
+}
+
+EXPORT CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
+{
+  ABI(info, abi_mechanism_info(id, type, info));
+}
+
+EXPORT CK_RV C_InitToken(CK_SLOT_ID id, unsigned char *pin, unsigned long pin_len, unsigned char *label)
+{
+  ABI(pin && label, abi_init_token(id, pin, pin_len, label));
+}
+
+EXPORT CK_RV C_InitPIN(CK_SESSION_HANDLE h, unsigned char *pin, unsigned long len)
+{
+  ABI(pin, abi_init_pin(h, pin, len));
+}
+
+EXPORT CK_RV C_SetPIN(CK_SESSION_HANDLE h, unsigned char *old_pin, unsigned long old_len, unsigned char *new_pin,
+                      unsigned long new_len)
+{
+  ABI(old_pin && new_pin, abi_set_pin(h, old_pin, old_len, new_pin, new_len));
+}
+
+EXPORT CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *h)
+{
+  (void)application;
+  (void)notify;
+  ABI(h, abi_open_session(id, flags, h));
+}
+
+EXPORT CK_RV C_CloseSession(CK_SESSION_HANDLE h)
+{
+  ABI(true, session_close(h));
+}
+
+EXPORT CK_RV C_CloseAllSessions(CK_SLOT_ID id)
+{
+  ABI(true, abi_close_all(id));
+}
+
+EXPORT CK_RV C_GetSessionInfo(CK_SESSION_HANDLE h, CK_SESSION_INFO *info)
+{
+  ABI_SESSION(h, info, abi_session_info(s, info));
+}
+
+EXPORT CK_RV C_Login(CK_SESSION_HANDLE h, CK_USER_TYPE type, unsigned char *pin, unsigned long len)
+{
+  ABI(abi_bytes(pin, len), abi_login(h, type, pin, len));
+}
+
+EXPORT CK_RV C_Logout(CK_SESSION_HANDLE h)
+{
+  ABI(true, abi_logout(h));
+}
+
+EXPORT CK_RV C_CreateObject(CK_SESSION_HANDLE h, CK_ATTRIBUTE *tmpl, unsigned long count, CK_OBJECT_HANDLE *object)
+{
+  ABI_SESSION(h, tmpl && object && abi_template(tmpl, count), abi_create_object(s, tmpl, count, object));
+}
+
+EXPORT CK_RV C_CopyObject(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE source, CK_ATTRIBUTE *tmpl, unsigned long count,
+                          CK_OBJECT_HANDLE *object)
+{
+  ABI_SESSION(h, object && abi_template(tmpl, count), abi_copy_object(s, source, tmpl, count, object));
+}
+
+EXPORT CK_RV C_DestroyObject(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE object)
+{
+  ABI_SESSION(h, true, token_destroy(s->token, session_access(s), object));
+}
+
+EXPORT CK_RV C_GetObjectSize(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE object, unsigned long *size)
+{
+  ABI_SESSION(h, size, abi_object_size(s, object, size));
+}
+
+EXPORT CK_RV C_GetAttributeValue(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *tmpl, unsigned long count)
+{
+  ABI_SESSION(h, tmpl && abi_template(tmpl, count), abi_get_attributes(s, object, tmpl, count));
+}
+
+EXPORT CK_RV C_SetAttributeValue(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *tmpl, unsigned long count)
+{
+  ABI_SESSION(h, tmpl && abi_template(tmpl, count), token_set_attrs(s->token, session_access(s), object, tmpl, count));
+}
+
+EXPORT CK_RV C_FindObjectsInit(CK_SESSION_HANDLE h, CK_ATTRIBUTE *tmpl, unsigned long count)
+{
+  ABI_SESSION(h, abi_template(tmpl, count), abi_find_init(s, tmpl, count));
+}
+
+EXPORT CK_RV C_FindObjects(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE *objects, unsigned long room, unsigned long *count)
+{
+  ABI_SESSION(h, objects && count, abi_find(s, objects, room, count));
+}
+
+EXPORT CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE h)
+{
+  ABI_SESSION(h, true, abi_find_final(s));
+}
+
+EXPORT CK_RV C_DigestInit(CK_SESSION_HANDLE h, CK_MECHANISM *m)
+{
+  ABI_SESSION(h, true, op_begin(s, OP_DIGEST, m, 0));
+}
+
+EXPORT CK_RV C_Digest(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                      unsigned long *out_len)
+{
+  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_DIGEST, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_DigestUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len)
+{
+  ABI_SESSION(h, abi_bytes(in, len), op_update(s, OP_DIGEST, hf_slice(in, len)));
+}
+
+EXPORT CK_RV C_DigestFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
+{
+  ABI_SESSION(h, out_len, op_finish(s, OP_DIGEST, out, out_len));
+}
+
+EXPORT CK_RV C_SignInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+  ABI_SESSION(h, true, op_begin(s, OP_SIGN, m, key));
+}
+
+EXPORT CK_RV C_Sign(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                    unsigned long *out_len)
+{
+  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_SIGN, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_SignUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len)
+{
+  ABI_SESSION(h, abi_bytes(in, len), op_update(s, OP_SIGN, hf_slice(in, len)));
+}
+
+EXPORT CK_RV C_SignFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
+{
+  ABI_SESSION(h, out_len, op_finish(s, OP_SIGN, out, out_len));
+}
+
+EXPORT CK_RV C_VerifyInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+  ABI_SESSION(h, true, op_begin(s, OP_VERIFY, m, key));
+}
+
+EXPORT CK_RV C_Verify(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *signature,
+                      unsigned long signature_len)
+{
+  ABI_SESSION(h, abi_bytes(in, len) && signature, op_run(s, OP_VERIFY, hf_slice(in, len), signature, &signature_len));
+}
+
+EXPORT CK_RV C_VerifyUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len)
+{
+  ABI_SESSION(h, abi_bytes(in, len), op_update(s, OP_VERIFY, hf_slice(in, len)));
+}
+
+EXPORT CK_RV C_VerifyFinal(CK_SESSION_HANDLE h, unsigned char *signature, unsigned long signature_len)
+{
+  ABI_SESSION(h, signature, op_finish(s, OP_VERIFY, signature, &signature_len));
+}
+
+EXPORT CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_ATTRIBUTE *public, unsigned long public_count,
+                               CK_ATTRIBUTE *private, unsigned long private_count, CK_OBJECT_HANDLE *public_key,
+                               CK_OBJECT_HANDLE *private_key)
+{
+  ABI_SESSION(h,
+              m && public_key && private_key && abi_template(public, public_count) &&
+                abi_template(private, private_count),
+              abi_generate_pair(s, m, public, public_count, private, private_count, public_key, private_key));
+}
+
+static hf_err seed_refused(void)
+{
+  return hf_fail(HF_ERR_RANDOM_SEED_NOT_SUPPORTED, "the system seeds the generator");
+}
+
+EXPORT CK_RV C_SeedRandom(CK_SESSION_HANDLE h, unsigned char *seed, unsigned long len)
+{
+  ABI_SESSION(h, abi_bytes(seed, len), seed_refused());
+}
+
+EXPORT CK_RV C_GenerateRandom(CK_SESSION_HANDLE h, unsigned char *out, unsigned long len)
+{
+  ABI_SESSION(h, abi_bytes(out, len), crypto_random(out, len));
+}
+
+EXPORT CK_RV C_GetFunctionStatus(CK_SESSION_HANDLE h)
+{
+  ABI_SESSION(h, true, hf_fail(HF_ERR_FUNCTION_NOT_PARALLEL, "no function runs in parallel"));
+}
+
+EXPORT CK_RV C_CancelFunction(CK_SESSION_HANDLE h)
+{
+  ABI_SESSION(h, true, hf_fail(HF_ERR_FUNCTION_NOT_PARALLEL, "no function runs in parallel"));
+}
+
+/* What this token does not offer: the session is checked, then CKR_FUNCTION_NOT_SUPPORTED. */
+#define ABI_NOT_SUPPORTED(name, ...)                     \
+  EXPORT CK_RV name(CK_SESSION_HANDLE h, __VA_ARGS__)    \
+  {                                                      \
+    ABI_SESSION(h, true, not_supported());               \
+  }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+typedef unsigned char byte;
+typedef unsigned long ulong_t;
+
+ABI_NOT_SUPPORTED(C_GetOperationState, byte *state, ulong_t *len)
+ABI_NOT_SUPPORTED(C_SetOperationState, byte *state, ulong_t len, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE auth_key)
+ABI_NOT_SUPPORTED(C_EncryptInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+ABI_NOT_SUPPORTED(C_Encrypt, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_EncryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_EncryptFinal, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_DecryptInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+ABI_NOT_SUPPORTED(C_Decrypt, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_DecryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_DecryptFinal, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_DigestKey, CK_OBJECT_HANDLE key)
+ABI_NOT_SUPPORTED(C_SignRecoverInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+ABI_NOT_SUPPORTED(C_SignRecover, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_VerifyRecoverInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+ABI_NOT_SUPPORTED(C_VerifyRecover, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_DigestEncryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_DecryptDigestUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_SignEncryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_DecryptVerifyUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
+ABI_NOT_SUPPORTED(C_GenerateKey, CK_MECHANISM *m, CK_ATTRIBUTE *tmpl, ulong_t count, CK_OBJECT_HANDLE *key)
+ABI_NOT_SUPPORTED(C_WrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, byte *out, ulong_t *len)
+ABI_NOT_SUPPORTED(C_UnwrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE unwrapping, byte *in, ulong_t len, CK_ATTRIBUTE *tmpl,
+                  ulong_t count, CK_OBJECT_HANDLE *key)
+ABI_NOT_SUPPORTED(C_DeriveKey, CK_MECHANISM *m, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *tmpl, ulong_t count,
+                  CK_OBJECT_HANDLE *key)
+#pragma GCC diagnostic pop
+
+static CK_RV delete_token(CK_SLOT_ID slot, char *dir, CK_ULONG dir_size)
+{
+  ABI(abi_bytes(dir, dir_size), abi_delete_token(slot, dir, dir_size));
+}
+
+static void last_error(char *text, CK_ULONG text_size, char *hint, CK_ULONG hint_size)
+{
+  bool failed = hf_failed(last);
+  if (failed)
+    hf_err_format(last, text, text_size);
+  else
+    snprintf(text, text_size, "%s", "");
+  snprintf(hint, hint_size, "%s", failed ? hf_err_hint(last) : "");
+}
+
+const struct holdfast_token_ext abi_token_ext = { { 1, 0 }, delete_token, last_error };

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front of the module: each C_ function is one guarded line. */
+#ifndef HF_TOKEN_ABI_ABI_H
+#define HF_TOKEN_ABI_ABI_H
+
+#include "token/session.h"
+
+/* Counts the call in, sets the caller's OpenSSL error queue aside. */
+hf_err abi_enter(void);
+/* Undoes abi_enter where it succeeded (entered), remembers the error for last_error, and yields its CK_RV. */
+CK_RV abi_leave(bool entered, hf_err e);
+
+/* Runs body where the module is up and the arguments are there. */
+#define ABI(arguments_there, body)                                      \
+  hf_err e_ = abi_enter();                                              \
+  bool entered_ = !hf_failed(e_);                                       \
+  if (entered_)                                                         \
+    e_ = (arguments_there) ? (body) : abi_arguments_bad();              \
+  return abi_leave(entered_, e_)
+
+/* The same with the session locked, as s. */
+#define ABI_SESSION(h, arguments_there, body)                           \
+  struct session *s = NULL;                                             \
+  hf_err e_ = abi_enter();                                              \
+  bool entered_ = !hf_failed(e_);                                       \
+  if (entered_)                                                         \
+    e_ = (arguments_there) ? session_acquire(h, &s) : abi_arguments_bad(); \
+  if (s) {                                                              \
+    e_ = (body);                                                        \
+    session_release(s);                                                 \
+  }                                                                     \
+  return abi_leave(entered_, e_)
+
+hf_err abi_arguments_bad(void);
+
+/* A pointer and its length belong together. */
+static inline bool abi_bytes(const void *data, CK_ULONG len)
+{
+  return data || len == 0;
+}
+
+bool abi_template(const CK_ATTRIBUTE *tmpl, CK_ULONG count);
+
+/* abi/objects.c */
+hf_err abi_create_object(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
+hf_err abi_copy_object(struct session *s, CK_OBJECT_HANDLE source, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
+                       CK_OBJECT_HANDLE *ret_handle);
+hf_err abi_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *tmpl, CK_ULONG count);
+hf_err abi_object_size(struct session *s, CK_OBJECT_HANDLE handle, CK_ULONG *ret_size);
+hf_err abi_generate_pair(struct session *s, const CK_MECHANISM *m, const CK_ATTRIBUTE *public, CK_ULONG public_count,
+                         const CK_ATTRIBUTE *private, CK_ULONG private_count, CK_OBJECT_HANDLE *ret_public,
+                         CK_OBJECT_HANDLE *ret_private);
+hf_err abi_find_init(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG count);
+hf_err abi_find(struct session *s, CK_OBJECT_HANDLE *out, CK_ULONG room, CK_ULONG *ret_count);
+hf_err abi_find_final(struct session *s);
+
+/* abi/slots.c */
+hf_err abi_get_info(CK_INFO *info);
+hf_err abi_slot_list(CK_SLOT_ID *ids, CK_ULONG *count);
+hf_err abi_slot_info(CK_SLOT_ID id, CK_SLOT_INFO *info);
+hf_err abi_token_info(CK_SLOT_ID id, CK_TOKEN_INFO *info);
+hf_err abi_mechanism_list(CK_SLOT_ID id, CK_MECHANISM_TYPE *types, CK_ULONG *count);
+hf_err abi_mechanism_info(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info);
+hf_err abi_init_token(CK_SLOT_ID id, const void *pin, CK_ULONG pin_len, const uint8_t *label);
+hf_err abi_delete_token(CK_SLOT_ID id, char *dir, CK_ULONG size);
+hf_err abi_open_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle);
+hf_err abi_close_all(CK_SLOT_ID id);
+hf_err abi_session_info(struct session *s, CK_SESSION_INFO *info);
+hf_err abi_login(CK_SESSION_HANDLE h, CK_USER_TYPE type, const void *pin, CK_ULONG len);
+hf_err abi_logout(CK_SESSION_HANDLE h);
+hf_err abi_init_pin(CK_SESSION_HANDLE h, const void *pin, CK_ULONG len);
+hf_err abi_set_pin(CK_SESSION_HANDLE h, const void *old_pin, CK_ULONG old_len, const void *new_pin, CK_ULONG new_len);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/conf.h"
+
+#include "base/file.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <pwd.h>
+
+enum { CONF_MAX = 64 * 1024 };
+
+typedef bool (*mechanism_of_fn)(const char *, CK_MECHANISM_TYPE *);
+
+struct parser {
+  struct token_conf *conf;
+  mechanism_of_fn mechanism_of;
+  const char *key;
+  unsigned line;
+};
+
+static hf_err bad_value(const struct parser *p, const char *value, const char *expected)
+{
+  return hf_fail(HF_ERR_CONFIG, "%s, line %u: %s = %s (expected %s)", p->conf->path, p->line, p->key, value, expected);
+}
+
+static hf_err parse_number(struct parser *p, const char *value, int base, unsigned long min, unsigned long max,
+                           unsigned long *ret_number)
+{
+  char *end;
+  errno = 0;
+  unsigned long number = strtoul(value, &end, base);
+  if (errno || end == value || *end || value[0] == '-' || number < min || number > max) {
+    char expected[64];
+    snprintf(expected, sizeof(expected), base == 8 ? "an octal number to %lo" : "a number from %lu to %lu",
+             base == 8 ? max : min, max);
+    return bad_value(p, value, expected);
+  }
+  *ret_number = number;
+  return HF_OK;
+}
+
+static hf_err parse_u32(struct parser *p, const char *value, uint32_t min, uint32_t max, uint32_t *ret_number)
+{
+  unsigned long number;
+  HF_TRY(parse_number(p, value, 10, min, max, &number));
+  *ret_number = (uint32_t)number;
+  return HF_OK;
+}
+
+static hf_err parse_bool(struct parser *p, const char *value, bool *ret_bool)
+{
+  if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+    return bad_value(p, value, "true or false");
+  *ret_bool = value[0] == 't';
+  return HF_OK;
+}
+
+static hf_err set_tokendir(struct parser *p, char *value)
+{
+  if (value[0] == '\0')
+    return bad_value(p, value, "a directory");
+  if ((size_t)snprintf(p->conf->tokendir, sizeof(p->conf->tokendir), "%s", value) >= sizeof(p->conf->tokendir))
+    return bad_value(p, value, "a shorter path");
+  p->conf->tokendir_default = false;
+  return HF_OK;
+}
+
+/* SoftHSM's two formats; ours is one, so either will do. */
+static hf_err set_backend(struct parser *p, char *value)
+{
+  return strcmp(value, "file") == 0 || strcmp(value, "db") == 0 ? HF_OK : bad_value(p, value, "file or db");
+}
+
+static hf_err set_umask(struct parser *p, char *value)
+{
+  unsigned long number;
+  HF_TRY(parse_number(p, value, 8, 0, 0777, &number));
+  p->conf->umask = (unsigned)number;
+  return HF_OK;
+}
+
+static hf_err set_log_level(struct parser *p, char *value)
+{
+  return hf_log_level_parse(value, &p->conf->log_level) ? HF_OK
+                                                        : bad_value(p, value, "ERROR, WARNING, INFO or DEBUG");
+}
+
+static hf_err set_removable(struct parser *p, char *value)
+{
+  return parse_bool(p, value, &p->conf->removable);
+}
+
+/* A child always starts with nothing initialised, which is what "true" asks for and "false" cannot rely on. */
+static hf_err set_reset_on_fork(struct parser *p, char *value)
+{
+  bool ignored;
+  return parse_bool(p, value, &ignored);
+}
+
+static hf_err set_pin_tries(struct parser *p, char *value)
+{
+  return parse_u32(p, value, 2, 255, &p->conf->pin_tries);
+}
+
+static hf_err set_kdf_memory(struct parser *p, char *value)
+{
+  return parse_u32(p, value, 8, 1024 * 1024, &p->conf->kdf_memory);
+}
+
+static hf_err set_kdf_passes(struct parser *p, char *value)
+{
+  return parse_u32(p, value, 1, 1000, &p->conf->kdf_passes);
+}
+
+static hf_err set_mechanisms(struct parser *p, char *value)
+{
+  struct token_conf *conf = p->conf;
+  conf->mechanisms_all = strcmp(value, "ALL") == 0;
+  conf->mechanism_count = 0;
+  if (conf->mechanisms_all)
+    return HF_OK;
+  conf->mechanisms_deny = value[0] == '-';
+  char *rest = value + (conf->mechanisms_deny ? 1 : 0), *name;
+  while ((name = strsep(&rest, ", \t")) != NULL) {
+    CK_MECHANISM_TYPE type;
+    if (name[0] == '\0')
+      continue;
+    if (!p->mechanism_of(name, &type))
+      hf_log(HF_LOG_WARNING, "%s, line %u: the token has no mechanism %s", conf->path, p->line, name);
+    else if (conf->mechanism_count == CONF_MECHANISMS_MAX)
+      return bad_value(p, value, "fewer mechanisms");
+    else
+      conf->mechanisms[conf->mechanism_count++] = type;
+  }
+  return HF_OK;
+}
+
+static const struct {
+  const char *key;
+  hf_err (*set)(struct parser *, char *value);
+} keys[] = {
+  { "directories.tokendir", set_tokendir },
+  { "objectstore.backend", set_backend },
+  { "objectstore.umask", set_umask },
+  { "log.level", set_log_level },
+  { "slots.removable", set_removable },
+  { "slots.mechanisms", set_mechanisms },
+  { "library.reset_on_fork", set_reset_on_fork },
+  { "pin.tries", set_pin_tries },
+  { "pin.kdf_memory", set_kdf_memory },
+  { "pin.kdf_passes", set_kdf_passes },
+};
+
+static char *trim(char *text)
+{
+  while (isspace((unsigned char)*text))
+    text++;
+  size_t len = strlen(text);
+  while (len > 0 && isspace((unsigned char)text[len - 1]))
+    text[--len] = '\0';
+  return text;
+}
+
+static hf_err parse_line(struct parser *p, char *line)
+{
+  line[strcspn(line, "#")] = '\0';
+  line = trim(line);
+  if (line[0] == '\0')
+    return HF_OK;
+  char *equals = strchr(line, '=');
+  if (!equals)
+    return hf_fail(HF_ERR_CONFIG, "%s, line %u: \"%s\" is not of the form name = value", p->conf->path, p->line, line);
+  *equals = '\0';
+  p->key = trim(line);
+  for (size_t i = 0; i < HF_ARRAY_LEN(keys); i++)
+    if (strcmp(keys[i].key, p->key) == 0)
+      return keys[i].set(p, trim(equals + 1));
+  hf_log(HF_LOG_WARNING, "%s, line %u: unknown key %s", p->conf->path, p->line, p->key);
+  return HF_OK;
+}
+
+static hf_err parse_file(struct parser *p)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf content = HF_BUF(CONF_MAX);
+  hf_err e = hf_file_read(p->conf->path, &content);
+  if (hf_failed(e))
+    return hf_fail(HF_ERR_CONFIG, "the token's configuration: %s", hf_err_context());
+  HF_TRY(hf_buf_add_u8(&content, '\0'));
+  char *rest = (char *)content.data, *line;
+  while ((line = strsep(&rest, "\n")) != NULL) {
+    p->line++;
+    HF_TRY(parse_line(p, line));
+  }
+  return HF_OK;
+}
+
+static const char *home_dir(void)
+{
+  const char *home = getenv("HOME");
+  if (home && home[0])
+    return home;
+  const struct passwd *user = getpwuid(getuid());
+  return user ? user->pw_dir : "/";
+}
+
+static void find_file(struct token_conf *conf)
+{
+  static const struct {
+    const char *path;
+    bool in_home;
+  } places[] = {
+    { ".config/holdfast/token.conf", true },
+    { ".config/softhsm2/softhsm2.conf", true },
+    { "/etc/holdfast/token.conf", false },
+    { "/etc/softhsm/softhsm2.conf", false },
+  };
+  const char *named = getenv("HOLDFAST_TOKEN_CONF");
+  if (!named || !named[0])
+    named = getenv("SOFTHSM2_CONF");
+  if (named && named[0]) {
+    snprintf(conf->path, sizeof(conf->path), "%s", named);
+    return;
+  }
+  for (size_t i = 0; i < HF_ARRAY_LEN(places); i++) {
+    const char *home = places[i].in_home ? home_dir() : "";
+    snprintf(conf->path, sizeof(conf->path), "%s%s%s", home, places[i].in_home ? "/" : "", places[i].path);
+    if (access(conf->path, F_OK) == 0)
+      return;
+  }
+  conf->path[0] = '\0';
+}
+
+static void default_tokendir(struct token_conf *conf)
+{
+  const char *data = getenv("XDG_DATA_HOME");
+  if (geteuid() == 0)
+    snprintf(conf->tokendir, sizeof(conf->tokendir), "/var/lib/holdfast/tokens");
+  else if (data && data[0])
+    snprintf(conf->tokendir, sizeof(conf->tokendir), "%s/holdfast/tokens", data);
+  else
+    snprintf(conf->tokendir, sizeof(conf->tokendir), "%s/.local/share/holdfast/tokens", home_dir());
+  conf->tokendir_default = true;
+}
+
+hf_err conf_load(mechanism_of_fn mechanism_of, struct token_conf *ret_conf)
+{
+  struct token_conf conf = {
+    .log_level = HF_LOG_INFO,
+    .umask = 0077,
+    .pin_tries = 10,
+    .kdf_memory = 12 * 1024,
+    .kdf_passes = 3,
+    .mechanisms_all = true,
+  };
+  default_tokendir(&conf);
+  find_file(&conf);
+  if (conf.path[0]) {
+    struct parser p = { .conf = &conf, .mechanism_of = mechanism_of };
+    HF_TRY(parse_file(&p));
+  }
+  *ret_conf = conf;
+  return HF_OK;
+}
+
+bool conf_allows(const struct token_conf *conf, CK_MECHANISM_TYPE type)
+{
+  if (conf->mechanisms_all)
+    return true;
+  bool named = false;
+  for (size_t i = 0; i < conf->mechanism_count; i++)
+    named |= conf->mechanisms[i] == type;
+  return named != conf->mechanisms_deny;
+}

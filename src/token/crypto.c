@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/crypto.h"
+
+#include <argon2.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <openssl/rand.h>
+#include <stdatomic.h>
+
+enum { NONCE_BYTES = 12, TAG_BYTES = 16 };
+
+static struct {
+  OSSL_LIB_CTX *ctx;
+  OSSL_PROVIDER *provider;
+  EVP_CIPHER *gcm;
+  EVP_MAC *hmac;
+  EVP_MD *sha256, *md[5];
+} crypto;
+
+static const char *const md_names[HF_ARRAY_LEN(crypto.md)] = { "SHA1", "SHA224", "SHA256", "SHA384", "SHA512" };
+
+static atomic_bool gone;
+
+static void note_cleanup(void)
+{
+  gone = true;
+}
+
+bool crypto_gone(void)
+{
+  return gone;
+}
+
+static void free_all(void)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.md); i++)
+    EVP_MD_free(crypto.md[i]);
+  EVP_MD_free(crypto.sha256);
+  EVP_MAC_free(crypto.hmac);
+  EVP_CIPHER_free(crypto.gcm);
+  if (crypto.provider)
+    OSSL_PROVIDER_unload(crypto.provider);
+  OSSL_LIB_CTX_free(crypto.ctx);
+}
+
+hf_err crypto_start(void)
+{
+  static atomic_flag registered = ATOMIC_FLAG_INIT;
+  if (!atomic_flag_test_and_set(&registered))
+    OPENSSL_atexit(note_cleanup);
+  memset(&crypto, 0, sizeof(crypto));
+  crypto.ctx = OSSL_LIB_CTX_new();
+  if (crypto.ctx)
+    crypto.provider = OSSL_PROVIDER_load(crypto.ctx, "default");
+  bool complete = crypto.provider != NULL;
+  if (complete) {
+    crypto.gcm = EVP_CIPHER_fetch(crypto.ctx, "AES-256-GCM", NULL);
+    crypto.hmac = EVP_MAC_fetch(crypto.ctx, "HMAC", NULL);
+    crypto.sha256 = EVP_MD_fetch(crypto.ctx, "SHA256", NULL);
+    complete = crypto.gcm && crypto.hmac && crypto.sha256;
+    for (size_t i = 0; i < HF_ARRAY_LEN(crypto.md); i++)
+      complete &= (crypto.md[i] = EVP_MD_fetch(crypto.ctx, md_names[i], NULL)) != NULL;
+  }
+  if (complete)
+    return HF_OK;
+  hf_err e = crypto_fail(HF_ERR_INTERNAL, "loading libcrypto's default provider");
+  free_all();
+  return e;
+}
+
+void crypto_stop(void)
+{
+  if (!gone)
+    free_all();
+  memset(&crypto, 0, sizeof(crypto));
+}
+
+OSSL_LIB_CTX *crypto_ctx(void)
+{
+  return crypto.ctx;
+}
+
+const EVP_MD *crypto_md(const char *name)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.md); i++)
+    if (strcmp(md_names[i], name) == 0)
+      return crypto.md[i];
+  return NULL;
+}
+
+hf_err crypto_fail(enum hf_code code, const char *doing)
+{
+  char reason[256] = "no reason given";
+  unsigned long error = ERR_peek_error();
+  if (error)
+    ERR_error_string_n(error, reason, sizeof(reason));
+  return hf_fail(code, "%s: %s", doing, reason);
+}
+
+hf_err crypto_random(void *ret_data, size_t len)
+{
+  if (RAND_priv_bytes_ex(crypto.ctx, ret_data, len, 0) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, "random numbers");
+  return HF_OK;
+}
+
+static void free_cipher_ctx(EVP_CIPHER_CTX **ctx)
+{
+  EVP_CIPHER_CTX_free(*ctx);
+}
+
+/* One-shot in either direction; out has room for in.len bytes. */
+static bool gcm_run(EVP_CIPHER_CTX *ctx, const uint8_t *key, const uint8_t *nonce, struct hf_slice aad,
+                    struct hf_slice in, uint8_t *out, int encrypt)
+{
+  int len;
+  return EVP_CipherInit_ex2(ctx, crypto.gcm, key, nonce, encrypt, NULL) == 1 &&
+         EVP_CipherUpdate(ctx, NULL, &len, aad.data, (int)aad.len) == 1 &&
+         EVP_CipherUpdate(ctx, out, &len, in.data, (int)in.len) == 1;
+}
+
+hf_err crypto_seal(const uint8_t *key, struct hf_slice aad, struct hf_slice plain, struct hf_buf *out)
+{
+  uint8_t *room;
+  HF_TRY(hf_buf_reserve(out, plain.len + CRYPTO_SEAL_OVERHEAD, &room));
+  HF_TRY(crypto_random(room, NONCE_BYTES));
+  HF_CLEANUP(free_cipher_ctx) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+  uint8_t *cipher = room + NONCE_BYTES, *tag = cipher + plain.len;
+  int len;
+  if (!ctx || !gcm_run(ctx, key, room, aad, plain, cipher, 1) || EVP_CipherFinal_ex(ctx, tag, &len) != 1 ||
+      EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, "sealing");
+  hf_buf_commit(out, plain.len + CRYPTO_SEAL_OVERHEAD);
+  return HF_OK;
+}
+
+hf_err crypto_open(const uint8_t *key, struct hf_slice aad, struct hf_slice sealed, struct hf_buf *out)
+{
+  if (sealed.len < CRYPTO_SEAL_OVERHEAD)
+    return hf_fail(HF_ERR_TOKEN_STORE, "a sealed value of %zu bytes", sealed.len);
+  struct hf_slice cipher = { sealed.data + NONCE_BYTES, sealed.len - CRYPTO_SEAL_OVERHEAD };
+  uint8_t tag[TAG_BYTES], *room;
+  memcpy(tag, cipher.data + cipher.len, TAG_BYTES);
+  HF_TRY(hf_buf_reserve(out, cipher.len, &room));
+  HF_CLEANUP(free_cipher_ctx) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+  int len;
+  if (!ctx || !gcm_run(ctx, key, sealed.data, aad, cipher, room, 0) ||
+      EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) != 1 ||
+      EVP_CipherFinal_ex(ctx, room + cipher.len, &len) != 1) {
+    hf_wipe(room, cipher.len);
+    return hf_fail(HF_ERR_TOKEN_STORE, "a sealed value was changed");
+  }
+  hf_buf_commit(out, cipher.len);
+  return HF_OK;
+}
+
+hf_err crypto_mac(const uint8_t *key, struct hf_slice data, uint8_t ret_mac[32])
+{
+  if (!key) {
+    if (EVP_Digest(data.data, data.len, ret_mac, NULL, crypto.sha256, NULL) != 1)
+      return crypto_fail(HF_ERR_FUNCTION_FAILED, "SHA-256");
+    return HF_OK;
+  }
+  EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(crypto.hmac);
+  char digest[] = "SHA256";
+  OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_END };
+  size_t len;
+  bool ok = ctx && EVP_MAC_init(ctx, key, CRYPTO_KEY_BYTES, params) == 1 &&
+            EVP_MAC_update(ctx, data.data, data.len) == 1 && EVP_MAC_final(ctx, ret_mac, &len, 32) == 1;
+  EVP_MAC_CTX_free(ctx);
+  return ok ? HF_OK : crypto_fail(HF_ERR_FUNCTION_FAILED, "HMAC");
+}
+
+hf_err crypto_stretch(struct hf_slice pin, const uint8_t salt[CRYPTO_SALT_BYTES], struct crypto_cost cost,
+                      struct hf_secret **ret_key)
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *key = NULL;
+  HF_TRY(hf_secret_new(NULL, CRYPTO_KEY_BYTES, &key));
+  int rc = argon2id_hash_raw(cost.passes, cost.memory, 1, pin.data, pin.len, salt, CRYPTO_SALT_BYTES,
+                             hf_secret_data(key), CRYPTO_KEY_BYTES);
+  if (rc != ARGON2_OK)
+    return hf_fail(rc == ARGON2_MEMORY_ALLOCATION_ERROR ? HF_ERR_NO_MEMORY : HF_ERR_INTERNAL, "Argon2id: %s",
+                   argon2_error_message(rc));
+  *ret_key = HF_TAKE(key);
+  return HF_OK;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libcrypto, kept apart from the program's: a library context of our own that never reads openssl.cnf (a PKCS #11 provider
+ * named there would call us back), algorithms fetched once, the caller's error queue left as it was.
+ */
+#ifndef HF_TOKEN_CRYPTO_H
+#define HF_TOKEN_CRYPTO_H
+
+#include "base/buf.h"
+#include "base/secret.h"
+
+#include <openssl/evp.h>
+
+enum { CRYPTO_KEY_BYTES = 32, CRYPTO_SEAL_OVERHEAD = 12 + 16, CRYPTO_SALT_BYTES = 16 };
+
+/* Argon2id's cost (RFC 9106). */
+struct crypto_cost {
+  uint32_t memory; /* KiB */
+  uint32_t passes;
+};
+
+/* Once a process; after a fork the child starts anew and what the parent had is left alone. */
+hf_err crypto_start(void);
+
+/* Frees it all, unless the process's OpenSSL is gone already (a late C_Finalize). */
+void crypto_stop(void);
+
+/* True from the start of OPENSSL_cleanup on: then nothing may call libcrypto, not even to free. */
+bool crypto_gone(void);
+
+OSSL_LIB_CTX *crypto_ctx(void);
+
+/* The digest by its name ("SHA256"), out of those fetched at the start; NULL for others. */
+const EVP_MD *crypto_md(const char *name);
+
+hf_err crypto_random(void *ret_data, size_t len);
+
+/* AES-256-GCM: appends nonce, ciphertext and tag. crypto_open fails with TOKEN_STORE where key, aad or a bit differ. */
+hf_err crypto_seal(const uint8_t *key, struct hf_slice aad, struct hf_slice plain, struct hf_buf *out);
+hf_err crypto_open(const uint8_t *key, struct hf_slice aad, struct hf_slice sealed, struct hf_buf *out);
+
+/* out = HMAC-SHA256(key, data) or, where key is NULL, SHA-256(data). */
+hf_err crypto_mac(const uint8_t *key, struct hf_slice data, uint8_t ret_mac[32]);
+
+/* Argon2id of the PIN. */
+hf_err crypto_stretch(struct hf_slice pin, const uint8_t salt[CRYPTO_SALT_BYTES], struct crypto_cost cost,
+                      struct hf_secret **ret_key);
+
+/* An error of libcrypto's: its first reason goes into the context. */
+hf_err crypto_fail(enum hf_code code, const char *doing);
+
+#endif

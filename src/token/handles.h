@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands behind a CK_OBJECT_HANDLE: an entry of a token's table. A handle is a place and a generation, so one that was
+ * given up never meets a later object; zero is never valid. The token's lock guards the table.
+ */
+#ifndef HF_TOKEN_HANDLES_H
+#define HF_TOKEN_HANDLES_H
+
+#include "token/object.h"
+
+struct entry {
+  CK_OBJECT_HANDLE handle; /* 0: free */
+  uint32_t generation;
+  uint32_t next;            /* in the bucket, or the free list; NO_ENTRY ends it */
+  uint64_t id;              /* the object's, in the store or among the session objects */
+  CK_SESSION_HANDLE owner;  /* the session that made it; 0 for a token object */
+  bool private;
+  uint64_t seen;            /* store_changes when object was last compared with the store */
+  struct object *object;    /* NULL until somebody looks */
+};
+
+struct handles {
+  struct entry *entries;
+  uint32_t capacity;
+  uint32_t free_head;
+  uint32_t *buckets; /* token objects by id; capacity of them, a power of two */
+};
+
+void handles_init(struct handles *handles);
+void handles_free(struct handles *handles);
+
+/* Valid until the table changes; NULL where the handle is none. */
+struct entry *handles_get(struct handles *handles, CK_OBJECT_HANDLE handle);
+
+/* The token object's entry, made where it has none. */
+hf_err handles_of_id(struct handles *handles, uint64_t id, bool private, struct entry **ret_entry);
+
+/* A new entry for a session object; takes over object. */
+hf_err handles_add_session(struct handles *handles, struct object *object, CK_SESSION_HANDLE owner,
+                           struct entry **ret_entry);
+
+/* Gives the handle up for good and lets go of the object. */
+void handles_drop(struct handles *handles, struct entry *entry);
+
+/* Drops every entry that which says. */
+void handles_drop_if(struct handles *handles, bool (*which)(const struct entry *entry, const void *arg),
+                     const void *arg);
+
+#endif

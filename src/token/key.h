@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys between their two forms: PKCS #11 attributes and libcrypto's EVP_PKEY. */
+#ifndef HF_TOKEN_KEY_H
+#define HF_TOKEN_KEY_H
+
+#include "token/policy.h"
+
+#include <openssl/evp.h>
+
+/* The curves, one row each: libcrypto's name, CKA_EC_PARAMS (the OID's DER), bits. */
+struct curve {
+  const char *name;
+  struct hf_slice params;
+  CK_ULONG bits;
+};
+
+/* Fails with CURVE_NOT_SUPPORTED. */
+hf_err curve_find(struct hf_slice params, const struct curve **ret_curve);
+
+/* Checks what it is given: a point that is not on its curve, numbers that are no key give ATTRIBUTE_VALUE_INVALID. */
+hf_err key_decode(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key);
+
+/* Makes a key pair and adds its parts to the halves of the two objects (made by policy_make). */
+hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, struct attr_halves *private);
+hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_halves *public,
+                        struct attr_halves *private);
+
+/* Adds what the token knows of a created key but its creator need not give: CKA_MODULUS_BITS, CKA_VALUE_LEN, the point's
+ * DER form. Checks it by decoding. */
+hf_err key_complete(struct kind kind, struct attr_halves *halves);
+
+#endif

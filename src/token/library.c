@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/library.h"
+
+#include "token/mech/mech.h"
+#include "token/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+enum { SLOTS_MAX = 1024, COUNTERS = 16, CACHE_LINE = 64 };
+
+enum phase { PHASE_DOWN, PHASE_STARTING, PHASE_UP, PHASE_STOPPING };
+
+/* Zeros are PHASE_DOWN with nobody inside: what a child finds. */
+struct state {
+  _Atomic(enum phase) phase;
+  struct {
+    _Alignas(CACHE_LINE) atomic_uint callers;
+  } counters[COUNTERS];
+};
+
+struct slot {
+  CK_SLOT_ID id;
+  struct token *token; /* NULL: uninitialised */
+  bool gone;           /* deleted; kept for sessions that still point here */
+};
+
+static _Atomic(struct state *) state;
+
+static struct {
+  struct token_conf conf;
+  pthread_rwlock_t lock;
+  struct slot *slots[SLOTS_MAX];
+  size_t count;
+} library;
+
+/* Threads spread over the counters, so that entering costs no shared cache line. */
+static atomic_uint *my_counter(struct state *s)
+{
+  static atomic_uint next;
+  static _Thread_local unsigned mine;
+  if (mine == 0)
+    mine = 1 + next++ % COUNTERS;
+  return &s->counters[mine - 1].callers;
+}
+
+hf_err library_enter(void)
+{
+  struct state *s = state;
+  if (s) {
+    atomic_uint *counter = my_counter(s);
+    atomic_fetch_add(counter, 1);
+    if (atomic_load(&s->phase) == PHASE_UP && !crypto_gone())
+      return HF_OK;
+    atomic_fetch_sub(counter, 1);
+  }
+  return hf_fail(HF_ERR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called in this process");
+}
+
+void library_leave(void)
+{
+  struct state *s = state;
+  atomic_fetch_sub(my_counter(s), 1);
+}
+
+static hf_err state_page(struct state **ret_state)
+{
+  struct state *s = state;
+  if (!s) {
+    s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s == MAP_FAILED)
+      return hf_fail_errno(errno, "the module's state");
+    if (madvise(s, sizeof(*s), MADV_WIPEONFORK) != 0) {
+      munmap(s, sizeof(*s));
+      return hf_fail_errno(errno, "the module's state (Linux 4.14 or later is needed)");
+    }
+    struct state *none = NULL;
+    if (!atomic_compare_exchange_strong(&state, &none, s)) {
+      munmap(s, sizeof(*s));
+      s = none;
+    }
+  }
+  *ret_state = s;
+  return HF_OK;
+}
+
+static CK_SLOT_ID id_of_serial(const char *serial)
+{
+  return (CK_SLOT_ID)(strtoul(serial + SERIAL_CHARS / 2, NULL, 16) & 0x7FFFFFFF);
+}
+
+static struct slot *find_slot(CK_SLOT_ID id)
+{
+  for (size_t i = 0; i < library.count; i++)
+    if (library.slots[i]->id == id && !library.slots[i]->gone)
+      return library.slots[i];
+  return NULL;
+}
+
+static hf_err add_slot(CK_SLOT_ID id, struct token *token)
+{
+  struct slot *slot = library.count < SLOTS_MAX ? calloc(1, sizeof(*slot)) : NULL;
+  if (!slot)
+    return hf_fail(HF_ERR_NO_MEMORY, "%zu slots", library.count);
+  *slot = (struct slot){ .id = id, .token = token };
+  library.slots[library.count++] = slot;
+  return HF_OK;
+}
+
+static bool known_dir(const char *dir)
+{
+  for (size_t i = 0; i < library.count; i++)
+    if (library.slots[i]->token && strcmp(token_dir(library.slots[i]->token), dir) == 0)
+      return true;
+  return false;
+}
+
+/* One that cannot be opened is logged and left out: it must not take the others with it. */
+static hf_err add_token_dir(const char *dir)
+{
+  struct token *token;
+  struct header header;
+  hf_err e = token_open(&library.conf, dir, &token);
+  if (hf_failed(e)) {
+    hf_ignore(hf_log_err(e, "opening a token"));
+    return e.code == HF_ERR_NO_MEMORY ? e : HF_OK;
+  }
+  e = token_header(token, &header);
+  CK_SLOT_ID id = hf_failed(e) ? 0 : id_of_serial(header.serial);
+  while (find_slot(id))
+    id = (id + 1) & 0x7FFFFFFF;
+  if (!hf_failed(e))
+    e = add_slot(id, token);
+  if (hf_failed(e))
+    token_close(token);
+  return e;
+}
+
+static int is_uuid_dir(const struct dirent *entry)
+{
+  return strspn(entry->d_name, "0123456789abcdef-") == 36 && entry->d_name[36] == '\0';
+}
+
+static hf_err scan_tokens(void)
+{
+  struct dirent **entries;
+  int count = scandir(library.conf.tokendir, &entries, is_uuid_dir, alphasort);
+  if (count < 0) {
+    if (errno == ENOENT && library.conf.tokendir_default)
+      return HF_OK;
+    return hf_hint(hf_fail_errno(errno, "the token directory %s", library.conf.tokendir),
+                   "Make the directory, or correct directories.tokendir in %s.", library.conf.path);
+  }
+  hf_err e = HF_OK;
+  for (int i = 0; i < count; i++) {
+    char dir[PATH_MAX + 64], file[PATH_MAX + 80];
+    snprintf(dir, sizeof(dir), "%s/%.36s", library.conf.tokendir, entries[i]->d_name);
+    snprintf(file, sizeof(file), "%s/data.mdb", dir);
+    /* SoftHSM2's directories look the same from outside; they are not ours to touch. */
+    if (!hf_failed(e) && !known_dir(dir) && access(file, F_OK) == 0)
+      e = add_token_dir(dir);
+    free(entries[i]);
+  }
+  free(entries);
+  return e;
+}
+
+static void drop_deleted(void)
+{
+  struct header header;
+  for (size_t i = 0; i < library.count; i++) {
+    struct slot *slot = library.slots[i];
+    if (slot->token && !slot->gone && token_header(slot->token, &header).code == HF_ERR_TOKEN_NOT_PRESENT)
+      slot->gone = true;
+  }
+}
+
+/* One uninitialised token is always there. Its number is the count of the others, as in SoftHSM2. */
+static hf_err ensure_free_slot(void)
+{
+  CK_SLOT_ID id = 0;
+  for (size_t i = 0; i < library.count; i++) {
+    if (!library.slots[i]->token)
+      return HF_OK;
+    id += !library.slots[i]->gone;
+  }
+  while (find_slot(id))
+    id++;
+  return add_slot(id, NULL);
+}
+
+static int by_place(const void *a, const void *b)
+{
+  const struct slot *x = *(struct slot *const *)a, *y = *(struct slot *const *)b;
+  if (!x->token != !y->token)
+    return x->token ? -1 : 1;
+  return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static hf_err refresh_locked(void)
+{
+  drop_deleted();
+  HF_TRY(scan_tokens());
+  HF_TRY(ensure_free_slot());
+  qsort(library.slots, library.count, sizeof(library.slots[0]), by_place);
+  return HF_OK;
+}
+
+static void free_slots(void)
+{
+  for (size_t i = 0; i < library.count; i++) {
+    token_close(library.slots[i]->token);
+    free(library.slots[i]);
+  }
+  library.count = 0;
+}
+
+static hf_err start(void)
+{
+  /* What stands here after a fork is the parent's: left alone, for its locks may be held. */
+  memset(&library, 0, sizeof(library));
+  pthread_rwlock_init(&library.lock, NULL);
+  sessions_start();
+  HF_TRY(conf_load(mech_type_of_name, &library.conf));
+  hf_log_set_level(library.conf.log_level);
+  HF_TRY(crypto_start());
+  hf_err e = refresh_locked();
+  if (hf_failed(e)) {
+    free_slots();
+    crypto_stop();
+  }
+  return e;
+}
+
+hf_err library_initialize(void)
+{
+  struct state *s;
+  HF_TRY(state_page(&s));
+  enum phase down = PHASE_DOWN;
+  while (!atomic_compare_exchange_weak(&s->phase, &down, PHASE_STARTING)) {
+    if (down == PHASE_UP)
+      return hf_fail(HF_ERR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize was called before");
+    down = PHASE_DOWN;
+    sched_yield();
+  }
+  hf_err e = start();
+  atomic_store(&s->phase, hf_failed(e) ? PHASE_DOWN : PHASE_UP);
+  return hf_failed(e) ? hf_log_err(e, "C_Initialize") : HF_OK;
+}
+
+hf_err library_finalize(void)
+{
+  struct state *s = state;
+  enum phase up = PHASE_UP;
+  if (!s || !atomic_compare_exchange_strong(&s->phase, &up, PHASE_STOPPING))
+    return hf_fail(HF_ERR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called in this process");
+  for (size_t i = 0; i < COUNTERS; i++)
+    while (atomic_load(&s->counters[i].callers))
+      sched_yield();
+  sessions_stop();
+  free_slots();
+  crypto_stop();
+  pthread_rwlock_destroy(&library.lock);
+  atomic_store(&s->phase, PHASE_DOWN);
+  return HF_OK;
+}
+
+const struct token_conf *library_conf(void)
+{
+  return &library.conf;
+}
+
+hf_err library_refresh(void)
+{
+  pthread_rwlock_wrlock(&library.lock);
+  hf_err e = refresh_locked();
+  pthread_rwlock_unlock(&library.lock);
+  return e;
+}
+
+hf_err library_slot_ids(CK_SLOT_ID *ids, CK_ULONG room, CK_ULONG *ret_count)
+{
+  CK_ULONG count = 0;
+  pthread_rwlock_rdlock(&library.lock);
+  for (size_t i = 0; i < library.count; i++) {
+    if (library.slots[i]->gone)
+      continue;
+    if (count < room)
+      ids[count] = library.slots[i]->id;
+    count++;
+  }
+  pthread_rwlock_unlock(&library.lock);
+  *ret_count = count;
+  return HF_OK;
+}
+
+hf_err library_slot(CK_SLOT_ID id, struct slot **ret_slot)
+{
+  pthread_rwlock_rdlock(&library.lock);
+  struct slot *slot = find_slot(id);
+  pthread_rwlock_unlock(&library.lock);
+  if (!slot)
+    return hf_fail(HF_ERR_SLOT_ID_INVALID, "slot %lu", id);
+  *ret_slot = slot;
+  return HF_OK;
+}
+
+CK_SLOT_ID slot_id(const struct slot *slot)
+{
+  return slot->id;
+}
+
+hf_err slot_token(struct slot *slot, struct token **ret_token)
+{
+  pthread_rwlock_rdlock(&library.lock);
+  struct token *token = slot->token;
+  bool gone = slot->gone;
+  pthread_rwlock_unlock(&library.lock);
+  if (gone)
+    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token in slot %lu was deleted", slot->id);
+  if (!token)
+    return hf_fail(HF_ERR_TOKEN_NOT_RECOGNIZED, "the token in slot %lu is not initialised", slot->id);
+  *ret_token = token;
+  return HF_OK;
+}
+
+bool slot_uninitialized(struct slot *slot)
+{
+  pthread_rwlock_rdlock(&library.lock);
+  bool uninitialized = !slot->token;
+  pthread_rwlock_unlock(&library.lock);
+  return uninitialized;
+}
+
+/* A slot's number comes from the serial, so a serial whose number is taken will not do. */
+static bool serial_taken(const char *serial, void *arg)
+{
+  (void)arg;
+  return id_of_serial(serial) < SLOTS_MAX || find_slot(id_of_serial(serial));
+}
+
+/* Keeps the slot's number until C_Finalize: C_InitPIN follows in the same process, by the same number. */
+static hf_err init_free_slot(struct slot *slot, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES])
+{
+  struct token *token;
+  pthread_rwlock_wrlock(&library.lock);
+  hf_err e = slot->token ? hf_fail(HF_ERR_SESSION_EXISTS, "slot %lu was initialised by another thread", slot->id)
+                         : token_create(&library.conf, so_pin, label, serial_taken, NULL, &token);
+  if (!hf_failed(e)) {
+    slot->token = token;
+    e = ensure_free_slot();
+  }
+  pthread_rwlock_unlock(&library.lock);
+  return e;
+}
+
+hf_err slot_init_token(struct slot *slot, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES])
+{
+  struct token *token;
+  if (slot_uninitialized(slot))
+    return init_free_slot(slot, so_pin, label);
+  HF_TRY(slot_token(slot, &token));
+  if (sessions_open(slot, false))
+    return hf_fail(HF_ERR_SESSION_EXISTS, "slot %lu", slot->id);
+  return token_reinit(token, so_pin, label);
+}
+
+hf_err slot_delete_token(struct slot *slot, char *dir, size_t size)
+{
+  struct token *token;
+  HF_TRY(slot_token(slot, &token));
+  if (sessions_open(slot, false))
+    return hf_fail(HF_ERR_SESSION_EXISTS, "slot %lu", slot->id);
+  HF_TRY(token_delete(token));
+  if (dir)
+    snprintf(dir, size, "%s", token_dir(token));
+  pthread_rwlock_wrlock(&library.lock);
+  slot->gone = true;
+  pthread_rwlock_unlock(&library.lock);
+  return HF_OK;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mechanisms, one row each, and the four verbs of every operation: begin, run, update, finish. */
+#ifndef HF_TOKEN_MECH_MECH_H
+#define HF_TOKEN_MECH_MECH_H
+
+#include "token/token.h"
+
+#include <openssl/evp.h>
+
+struct session;
+struct op;
+
+enum op_kind { OP_SIGN, OP_VERIFY, OP_DIGEST, OP_KINDS };
+
+/* What a family of mechanisms does with a hash, or with raw input. */
+struct mech_ops {
+  /* Sets the key context up by the mechanism's parameter. */
+  hf_err (*prepare)(struct op *op, const CK_MECHANISM *mechanism);
+  /* ret_signature has room for op->out_len bytes. */
+  hf_err (*sign)(struct op *op, struct hf_slice input, uint8_t *ret_signature);
+  hf_err (*verify)(struct op *op, struct hf_slice input, struct hf_slice signature);
+};
+
+/* The two objects of a new pair, made by the templates; adds the parts. */
+typedef hf_err (*mech_generate_fn)(const CK_MECHANISM *mechanism, struct attr_halves *public,
+                                   struct attr_halves *private);
+
+struct mech {
+  CK_MECHANISM_TYPE type;
+  const char *name;
+  CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: no key */
+  CK_MECHANISM_INFO info;
+  const char *digest; /* of the message; NULL: the caller hashed */
+  const struct mech_ops *ops;
+  mech_generate_fn generate;
+};
+
+/* NULL where there is none, or the configuration forbids it. */
+const struct mech *mech_find(CK_MECHANISM_TYPE type);
+/* The table's i-th allowed row; NULL past its end. */
+const struct mech *mech_at(size_t i);
+bool mech_type_of_name(const char *name, CK_MECHANISM_TYPE *ret_type);
+/* The digest's name by its CKM_SHA... and by its CKG_MGF1_SHA...; NULL for others. */
+const char *mech_hash_name(CK_MECHANISM_TYPE hash);
+const char *mech_mgf_name(CK_RSA_PKCS_MGF_TYPE mgf);
+
+extern const struct mech_ops mech_ecdsa, mech_rsa_pkcs, mech_rsa_pss;
+hf_err mech_generate_ec(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
+hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
+
+enum { OP_PARAM_MAX = 64 };
+
+/*
+ * One operation of a session. What it prepared (the key's context) stays when it ends: the next one with the same key,
+ * mechanism and parameter begins without a lock, a look-up or an allocation.
+ */
+struct op {
+  bool active;
+  bool updated;       /* C_...Update was called */
+  bool authenticated; /* the PIN was given for it (CKA_ALWAYS_AUTHENTICATE) */
+  const struct mech *mech;
+  CK_OBJECT_HANDLE handle;
+  struct object *object;
+  struct token_mark mark; /* when object was last known to be what handle means */
+  EVP_PKEY_CTX *key_ctx;
+  EVP_MD_CTX *md_ctx;
+  const EVP_MD *md; /* of the message, or the hash that the parameter names */
+  size_t out_len;   /* bytes of a signature or digest */
+  uint8_t param[OP_PARAM_MAX];
+  size_t param_len;
+};
+
+/* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). */
+hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
+/* in is the message; other is the signature to verify, or where the result goes with its room and size. A size query and
+ * BUFFER_TOO_SMALL keep the operation; whatever else ends it. */
+hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, void *other, CK_ULONG *other_len);
+hf_err op_update(struct session *session, enum op_kind kind, struct hf_slice in);
+hf_err op_finish(struct session *session, enum op_kind kind, void *other, CK_ULONG *other_len);
+
+/* C_Login with CKU_CONTEXT_SPECIFIC was right. Fails with OPERATION_NOT_INITIALIZED. */
+hf_err op_authenticated(struct session *session);
+
+/* Ends it and lets go of all that is kept. */
+void op_free(struct op *op);
+
+#endif

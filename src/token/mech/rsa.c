@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RSA signatures: PKCS #1 v1.5 (the caller gives the DigestInfo, or a hashing mechanism makes it) and PSS. */
+#include "token/mech/mech.h"
+
+#include "token/crypto.h"
+#include "token/key.h"
+
+#include <openssl/rsa.h>
+
+enum { PKCS1_OVERHEAD = 11 };
+
+static hf_err set_padding(struct op *op, int padding)
+{
+  op->out_len = (size_t)EVP_PKEY_get_size(EVP_PKEY_CTX_get0_pkey(op->key_ctx));
+  if (EVP_PKEY_CTX_set_rsa_padding(op->key_ctx, padding) != 1 ||
+      (op->md && EVP_PKEY_CTX_set_signature_md(op->key_ctx, op->md) != 1))
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  return HF_OK;
+}
+
+static hf_err prepare_pkcs(struct op *op, const CK_MECHANISM *m)
+{
+  if (m->ulParameterLen)
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", op->mech->name);
+  return set_padding(op, RSA_PKCS1_PADDING);
+}
+
+static hf_err prepare_pss(struct op *op, const CK_MECHANISM *m)
+{
+  CK_RSA_PKCS_PSS_PARAMS params;
+  if (m->ulParameterLen != sizeof(params))
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_PKCS_PSS_PARAMS", op->mech->name);
+  memcpy(&params, m->pParameter, sizeof(params));
+  const char *hash = mech_hash_name(params.hashAlg), *mgf = mech_mgf_name(params.mgf);
+  if (!hash || !mgf || (op->mech->digest && strcmp(op->mech->digest, hash) != 0))
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: hash 0x%lx, MGF 0x%lx", op->mech->name, params.hashAlg,
+                   params.mgf);
+  op->md = crypto_md(hash);
+  HF_TRY(set_padding(op, RSA_PKCS1_PSS_PADDING));
+  size_t room = op->out_len - 2 - (size_t)EVP_MD_get_size(op->md);
+  if (params.sLen > room || EVP_PKEY_CTX_set_rsa_pss_saltlen(op->key_ctx, (int)params.sLen) != 1 ||
+      EVP_PKEY_CTX_set_rsa_mgf1_md(op->key_ctx, crypto_md(mgf)) != 1)
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: a salt of %lu bytes", op->mech->name, params.sLen);
+  return HF_OK;
+}
+
+static hf_err check_input(const struct op *op, struct hf_slice input)
+{
+  bool fits = op->md ? input.len == (size_t)EVP_MD_get_size(op->md) : input.len + PKCS1_OVERHEAD <= op->out_len;
+  return fits ? HF_OK : hf_fail(HF_ERR_DATA_LEN_RANGE, "%s: %zu bytes", op->mech->name, input.len);
+}
+
+static hf_err sign(struct op *op, struct hf_slice input, uint8_t *ret_signature)
+{
+  size_t len = op->out_len;
+  HF_TRY(check_input(op, input));
+  if (EVP_PKEY_sign(op->key_ctx, ret_signature, &len, input.data, input.len) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  return HF_OK;
+}
+
+static hf_err verify(struct op *op, struct hf_slice input, struct hf_slice signature)
+{
+  HF_TRY(check_input(op, input));
+  if (EVP_PKEY_verify(op->key_ctx, signature.data, signature.len, input.data, input.len) != 1)
+    return hf_fail(HF_ERR_SIGNATURE_INVALID, "%s", op->mech->name);
+  return HF_OK;
+}
+
+const struct mech_ops mech_rsa_pkcs = { prepare_pkcs, sign, verify };
+const struct mech_ops mech_rsa_pss = { prepare_pss, sign, verify };
+
+hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private)
+{
+  static const uint8_t f4[] = { 1, 0, 1 };
+  struct hf_slice exponent;
+  CK_ULONG bits = attrs_ulong(&public->open, CKA_MODULUS_BITS, 0);
+  const struct mech *mech = mech_find(mechanism->mechanism);
+  if (bits == 0)
+    return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "CKA_MODULUS_BITS is missing");
+  if (bits < mech->info.ulMinKeySize || bits > mech->info.ulMaxKeySize)
+    return hf_fail(HF_ERR_KEY_SIZE_RANGE, "RSA of %lu bits", bits);
+  if (!attrs_get(&public->open, CKA_PUBLIC_EXPONENT, &exponent)) {
+    exponent = hf_slice(f4, sizeof(f4));
+    HF_TRY(attrs_set(&public->open, CKA_PUBLIC_EXPONENT, exponent));
+  }
+  if (exponent.len == 0 || exponent.len > 8 || !(exponent.data[exponent.len - 1] & 1))
+    return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "CKA_PUBLIC_EXPONENT");
+  return key_generate_rsa(bits, exponent, public, private);
+}

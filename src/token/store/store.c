@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+enum { READERS_MAX = 1024, IDLE_MAX = 8, SMALLEST_FILE = 8192 };
+
+/* Address space only: the file grows as it fills. */
+#define MAP_BYTES (sizeof(void *) >= 8 ? (size_t)16 << 30 : (size_t)256 << 20)
+
+struct store_txn {
+  struct store *store;
+  MDB_txn *mdb;
+};
+
+struct store {
+  MDB_env *env;
+  MDB_dbi tables[STORE_TABLES];
+  int lock_fd;
+  pthread_mutex_t idle_lock;
+  struct store_txn *idle[IDLE_MAX]; /* read transactions, reset: renewing one costs no allocation */
+  size_t idle_count;
+  char dir[PATH_MAX];
+};
+
+static const char *const table_names[STORE_TABLES] = { "meta", "objects", "index" };
+
+static hf_err mdb_fail(int rc, const char *dir)
+{
+  switch (rc) {
+  case MDB_MAP_FULL:
+    return hf_fail(HF_ERR_DEVICE_MEMORY, "%s: the store has reached %zu MiB", dir, MAP_BYTES >> 20);
+  case MDB_VERSION_MISMATCH:
+    return hf_fail(HF_ERR_TOKEN_STORE_VERSION, "%s", dir);
+  default:
+    if (rc > 0)
+      return hf_fail_errno(rc, "%s", dir);
+    return hf_fail(HF_ERR_TOKEN_STORE, "%s: %s", dir, mdb_strerror(rc));
+  }
+}
+
+static hf_err env_open(const char *dir, mode_t mode, MDB_env **ret_env)
+{
+  MDB_env *env = NULL;
+  int rc = mdb_env_create(&env);
+  if (rc == 0)
+    rc = mdb_env_set_mapsize(env, MAP_BYTES);
+  if (rc == 0)
+    rc = mdb_env_set_maxreaders(env, READERS_MAX);
+  if (rc == 0)
+    rc = mdb_env_set_maxdbs(env, STORE_TABLES);
+  /* NOTLS: threads of the host program come and go, and their destructors must not reach into an unloaded module. */
+  if (rc == 0)
+    rc = mdb_env_open(env, dir, MDB_NOTLS, mode);
+  if (rc != 0) {
+    mdb_env_close(env);
+    return mdb_fail(rc, dir);
+  }
+  *ret_env = env;
+  return HF_OK;
+}
+
+static hf_err tables_open(struct store *store, unsigned flags)
+{
+  MDB_txn *txn;
+  int rc = mdb_txn_begin(store->env, NULL, flags & MDB_CREATE ? 0 : MDB_RDONLY, &txn);
+  if (rc != 0)
+    return mdb_fail(rc, store->dir);
+  for (size_t i = 0; i < STORE_TABLES && rc == 0; i++)
+    rc = mdb_dbi_open(txn, table_names[i], flags, &store->tables[i]);
+  if (rc == 0)
+    rc = mdb_txn_commit(txn);
+  else
+    mdb_txn_abort(txn);
+  if (rc == MDB_NOTFOUND)
+    return hf_fail(HF_ERR_TOKEN_STORE, "%s: a table is missing", store->dir);
+  return rc ? mdb_fail(rc, store->dir) : HF_OK;
+}
+
+/*
+ * LMDB locks with fcntl locks of the process, which vanish when a second copy of this module, in the same process, closes
+ * the same file; another process would then take the store for unused and reset its mutexes. A lock that belongs to the
+ * open file stays.
+ */
+static hf_err hold_lock_file(struct store *store)
+{
+  char path[PATH_MAX];
+  if ((size_t)snprintf(path, sizeof(path), "%s/lock.mdb", store->dir) >= sizeof(path))
+    return hf_fail(HF_ERR_LIMIT, "the path %s", store->dir);
+  store->lock_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (store->lock_fd < 0)
+    return hf_fail_errno(errno, "%s", path);
+  struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+  return fcntl(store->lock_fd, F_OFD_SETLK, &lock) == 0 ? HF_OK : hf_fail_errno(errno, "locking %s", path);
+}
+
+/*
+ * Pages that the store counts but never wrote may lie beyond the end of the file, and so do those of a truncated one.
+ * Reading there would be SIGBUS; zeros, which LMDB recognises as no page, give an error instead.
+ */
+static hf_err cover_all_pages(struct store *store)
+{
+  MDB_envinfo info;
+  MDB_stat stat;
+  struct stat file;
+  int fd;
+  mdb_env_info(store->env, &info);
+  mdb_env_stat(store->env, &stat);
+  mdb_env_get_fd(store->env, &fd);
+  off_t need = (off_t)((info.me_last_pgno + 1) * stat.ms_psize);
+  if (fstat(fd, &file) != 0)
+    return hf_fail_errno(errno, "%s", store->dir);
+  if (file.st_size >= need)
+    return HF_OK;
+  MDB_txn *txn;
+  int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+  if (rc != 0)
+    return mdb_fail(rc, store->dir);
+  if (fstat(fd, &file) == 0 && file.st_size < need && ftruncate(fd, need) != 0)
+    rc = errno;
+  mdb_txn_abort(txn);
+  return rc ? mdb_fail(rc, store->dir) : HF_OK;
+}
+
+static struct store *store_new(const char *dir)
+{
+  struct store *store = calloc(1, sizeof(*store));
+  if (store) {
+    store->lock_fd = -1;
+    pthread_mutex_init(&store->idle_lock, NULL);
+    snprintf(store->dir, sizeof(store->dir), "%s", dir);
+  }
+  return store;
+}
+
+hf_err store_create(const char *dir, unsigned umask_bits)
+{
+  struct store *store = store_new(dir);
+  if (!store)
+    return hf_fail(HF_ERR_NO_MEMORY, "%s", dir);
+  hf_err e = env_open(dir, 0666 & ~umask_bits, &store->env);
+  if (!hf_failed(e))
+    e = tables_open(store, MDB_CREATE);
+  store_close(store);
+  return e;
+}
+
+/* LMDB would make a new store where there is none: one that lost its file must not look like an empty token. */
+static hf_err check_file(const char *dir)
+{
+  char path[PATH_MAX];
+  struct stat file;
+  if ((size_t)snprintf(path, sizeof(path), "%s/data.mdb", dir) >= sizeof(path))
+    return hf_fail(HF_ERR_LIMIT, "the path %s", dir);
+  if (lstat(path, &file) != 0)
+    return hf_fail_errno(errno, "%s", path);
+  if (!S_ISREG(file.st_mode) || file.st_size < SMALLEST_FILE)
+    return hf_fail(HF_ERR_TOKEN_STORE, "%s is %s", path, S_ISREG(file.st_mode) ? "cut short" : "not a file");
+  return HF_OK;
+}
+
+hf_err store_open(const char *dir, struct store **ret_store)
+{
+  HF_TRY(check_file(dir));
+  struct store *store = store_new(dir);
+  if (!store)
+    return hf_fail(HF_ERR_NO_MEMORY, "%s", dir);
+  hf_err e = env_open(dir, 0600, &store->env);
+  if (!hf_failed(e))
+    e = hold_lock_file(store);
+  if (!hf_failed(e))
+    e = cover_all_pages(store);
+  if (!hf_failed(e))
+    e = tables_open(store, 0);
+  if (hf_failed(e)) {
+    store_close(store);
+    return e;
+  }
+  int dead;
+  mdb_reader_check(store->env, &dead);
+  *ret_store = store;
+  return HF_OK;
+}
+
+struct store *store_close(struct store *store)
+{
+  if (!store)
+    return NULL;
+  for (size_t i = 0; i < store->idle_count; i++) {
+    mdb_txn_abort(store->idle[i]->mdb);
+    free(store->idle[i]);
+  }
+  mdb_env_close(store->env);
+  if (store->lock_fd >= 0)
+    close(store->lock_fd);
+  pthread_mutex_destroy(&store->idle_lock);
+  free(store);
+  return NULL;
+}
+
+uint64_t store_changes(const struct store *store)
+{
+  MDB_envinfo info;
+  mdb_env_info(store->env, &info);
+  return info.me_last_txnid;
+}
+
+static struct store_txn *take_idle(struct store *store)
+{
+  pthread_mutex_lock(&store->idle_lock);
+  struct store_txn *txn = store->idle_count ? store->idle[--store->idle_count] : NULL;
+  pthread_mutex_unlock(&store->idle_lock);
+  return txn;
+}
+
+static int read_new(struct store *store, struct store_txn *txn)
+{
+  int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb);
+  if (rc != MDB_READERS_FULL)
+    return rc;
+  /* Processes that were killed leave their entries behind. */
+  int dead;
+  mdb_reader_check(store->env, &dead);
+  return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb);
+}
+
+hf_err store_read_begin(struct store *store, struct store_txn **ret_txn)
+{
+  struct store_txn *txn = take_idle(store);
+  int rc;
+  if (txn) {
+    rc = mdb_txn_renew(txn->mdb);
+  } else {
+    txn = calloc(1, sizeof(*txn));
+    if (!txn)
+      return hf_fail(HF_ERR_NO_MEMORY, "%s", store->dir);
+    txn->store = store;
+    rc = read_new(store, txn);
+  }
+  if (rc != 0) {
+    if (txn->mdb)
+      mdb_txn_abort(txn->mdb);
+    free(txn);
+    return mdb_fail(rc, store->dir);
+  }
+  *ret_txn = txn;
+  return HF_OK;
+}
+
+void store_read_end(struct store_txn *txn)
+{
+  struct store *store = txn->store;
+  mdb_txn_reset(txn->mdb);
+  pthread_mutex_lock(&store->idle_lock);
+  bool kept = store->idle_count < IDLE_MAX;
+  if (kept)
+    store->idle[store->idle_count++] = txn;
+  pthread_mutex_unlock(&store->idle_lock);
+  if (!kept) {
+    mdb_txn_abort(txn->mdb);
+    free(txn);
+  }
+}
+
+uint64_t store_snapshot(const struct store_txn *txn)
+{
+  return mdb_txn_id(txn->mdb);
+}
+
+hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, void *arg), void *arg)
+{
+  struct store_txn txn = { .store = store };
+  int rc = mdb_txn_begin(store->env, NULL, 0, &txn.mdb);
+  if (rc != 0)
+    return mdb_fail(rc, store->dir);
+  hf_err e = change(&txn, arg);
+  if (hf_failed(e)) {
+    mdb_txn_abort(txn.mdb);
+    return e;
+  }
+  rc = mdb_txn_commit(txn.mdb);
+  return rc ? mdb_fail(rc, store->dir) : HF_OK;
+}
+
+static MDB_val val(struct hf_slice slice)
+{
+  return (MDB_val){ .mv_size = slice.len, .mv_data = (void *)(uintptr_t)slice.data };
+}
+
+hf_err store_get(struct store_txn *txn, enum store_table table, struct hf_slice key, bool *ret_found,
+                 struct hf_slice *ret_value)
+{
+  MDB_val k = val(key), v;
+  int rc = mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
+  if (rc != 0 && rc != MDB_NOTFOUND)
+    return mdb_fail(rc, txn->store->dir);
+  *ret_found = rc == 0;
+  if (rc == 0)
+    *ret_value = hf_slice(v.mv_data, v.mv_size);
+  return HF_OK;
+}
+
+hf_err store_put(struct store_txn *txn, enum store_table table, struct hf_slice key, struct hf_slice value)
+{
+  MDB_val k = val(key), v = val(value);
+  int rc = mdb_put(txn->mdb, txn->store->tables[table], &k, &v, 0);
+  return rc ? mdb_fail(rc, txn->store->dir) : HF_OK;
+}
+
+hf_err store_delete(struct store_txn *txn, enum store_table table, struct hf_slice key)
+{
+  MDB_val k = val(key);
+  int rc = mdb_del(txn->mdb, txn->store->tables[table], &k, NULL);
+  return rc && rc != MDB_NOTFOUND ? mdb_fail(rc, txn->store->dir) : HF_OK;
+}
+
+hf_err store_clear(struct store_txn *txn, enum store_table table)
+{
+  int rc = mdb_drop(txn->mdb, txn->store->tables[table], 0);
+  return rc ? mdb_fail(rc, txn->store->dir) : HF_OK;
+}
+
+hf_err store_scan(struct store_txn *txn, enum store_table table, struct hf_slice prefix,
+                  hf_err (*each)(struct hf_slice key, struct hf_slice value, void *arg), void *arg)
+{
+  MDB_cursor *cursor;
+  int rc = mdb_cursor_open(txn->mdb, txn->store->tables[table], &cursor);
+  if (rc != 0)
+    return mdb_fail(rc, txn->store->dir);
+  MDB_val k = val(prefix), v;
+  hf_err e = HF_OK;
+  rc = mdb_cursor_get(cursor, &k, &v, prefix.len ? MDB_SET_RANGE : MDB_FIRST);
+  while (rc == 0 && !hf_failed(e) && k.mv_size >= prefix.len &&
+         (prefix.len == 0 || memcmp(k.mv_data, prefix.data, prefix.len) == 0)) {
+    e = each(hf_slice(k.mv_data, k.mv_size), hf_slice(v.mv_data, v.mv_size), arg);
+    rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+  }
+  mdb_cursor_close(cursor);
+  if (!hf_failed(e) && rc != 0 && rc != MDB_NOTFOUND)
+    e = mdb_fail(rc, txn->store->dir);
+  return e;
+}

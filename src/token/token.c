@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/token_private.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { UUID_CHARS = 36 };
+
+static hf_err sync_dir(const char *path)
+{
+  HF_CLEANUP(hf_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return fd >= 0 && fsync(fd) == 0 ? HF_OK : hf_fail_errno(errno, "%s", path);
+}
+
+static hf_err new_uuid(uint8_t uuid[TOKEN_UUID_BYTES], char text[UUID_CHARS + 1])
+{
+  HF_TRY(crypto_random(uuid, TOKEN_UUID_BYTES));
+  uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+  uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+  char *to = text;
+  for (size_t i = 0; i < TOKEN_UUID_BYTES; i++)
+    to += snprintf(to, 4, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+  return HF_OK;
+}
+
+static hf_err new_serial(bool (*taken)(const char *serial, void *arg), void *arg, char serial[SERIAL_CHARS + 1])
+{
+  do {
+    uint8_t bytes[SERIAL_CHARS / 2];
+    HF_TRY(crypto_random(bytes, sizeof(bytes)));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+      snprintf(serial + 2 * i, 3, "%02x", bytes[i]);
+  } while (taken(serial, arg));
+  return HF_OK;
+}
+
+static hf_err write_header(struct store_txn *txn, void *arg)
+{
+  return header_write(txn, arg);
+}
+
+/* The epoch, the master key and its wrap by the SO PIN, all anew; no user PIN. */
+static hf_err fresh_header(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
+                           struct header *header)
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  HF_TRY(crypto_random(header->epoch, sizeof(header->epoch)));
+  memcpy(header->label, label, LABEL_BYTES);
+  header->wraps[WRAP_USER] = (struct wrap){ 0 };
+  HF_TRY(token_new_keys(&keys));
+  return token_wrap(conf, header->uuid, WRAP_SO, so_pin, keys, &header->wraps[WRAP_SO]);
+}
+
+static hf_err fill_new_dir(const struct token_conf *conf, const char *dir, struct header *header)
+{
+  struct store *store;
+  HF_TRY(store_create(dir, conf->umask));
+  HF_TRY(store_open(dir, &store));
+  hf_err e = store_write(store, write_header, header);
+  store_close(store);
+  return hf_failed(e) ? e : sync_dir(dir);
+}
+
+static void remove_dir(const char *dir)
+{
+  static const char *const files[] = { "data.mdb", "lock.mdb" };
+  char path[PATH_MAX + 16];
+  for (size_t i = 0; i < HF_ARRAY_LEN(files); i++) {
+    snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+    unlink(path);
+  }
+  rmdir(dir);
+}
+
+hf_err token_create(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
+                    bool (*serial_taken)(const char *serial, void *arg), void *arg, struct token **ret_token)
+{
+  struct header header = { 0 };
+  char name[UUID_CHARS + 1], dir[PATH_MAX], aside[PATH_MAX];
+  if (conf->tokendir_default)
+    HF_TRY(hf_dir_make(conf->tokendir));
+  HF_TRY(new_uuid(header.uuid, name));
+  HF_TRY(new_serial(serial_taken, arg, header.serial));
+  HF_TRY(fresh_header(conf, so_pin, label, &header));
+  if ((size_t)snprintf(dir, sizeof(dir), "%s/%s", conf->tokendir, name) >= sizeof(dir) ||
+      (size_t)snprintf(aside, sizeof(aside), "%s.new", dir) >= sizeof(aside))
+    return hf_fail(HF_ERR_LIMIT, "the path %s", conf->tokendir);
+  if (mkdir(aside, 0777 & ~conf->umask) != 0)
+    return hf_fail_errno(errno, "%s", conf->tokendir);
+  hf_err e = fill_new_dir(conf, aside, &header);
+  if (!hf_failed(e) && rename(aside, dir) != 0)
+    e = hf_fail_errno(errno, "%s", dir);
+  if (hf_failed(e)) {
+    remove_dir(aside);
+    return e;
+  }
+  HF_TRY(sync_dir(conf->tokendir));
+  return token_open(conf, dir, ret_token);
+}
+
+hf_err token_open(const struct token_conf *conf, const char *dir, struct token **ret_token)
+{
+  struct token *token = calloc(1, sizeof(*token));
+  if (!token)
+    return hf_fail(HF_ERR_NO_MEMORY, "token %s", dir);
+  pthread_mutex_init(&token->lock, NULL);
+  handles_init(&token->handles);
+  snprintf(token->dir, sizeof(token->dir), "%s", dir);
+  token->conf = conf;
+  token->header_changes = UINT64_MAX;
+  hf_err e = store_open(dir, &token->store);
+  if (!hf_failed(e))
+    e = token_header(token, &(struct header){ 0 });
+  if (hf_failed(e)) {
+    token_close(token);
+    return e;
+  }
+  *ret_token = token;
+  return HF_OK;
+}
+
+struct token *token_close(struct token *token)
+{
+  if (!token)
+    return NULL;
+  hf_secret_free(token->keys);
+  handles_free(&token->handles);
+  store_close(token->store);
+  pthread_mutex_destroy(&token->lock);
+  free(token);
+  return NULL;
+}
+
+const char *token_dir(const struct token *token)
+{
+  return token->dir;
+}
+
+static bool every(const struct entry *entry, const void *arg)
+{
+  (void)entry;
+  (void)arg;
+  return true;
+}
+
+hf_err token_refresh(struct token *token)
+{
+  if (token->header_changes != store_changes(token->store)) {
+    struct store_txn *txn;
+    struct header header;
+    HF_TRY(store_read_begin(token->store, &txn));
+    uint64_t changes = store_snapshot(txn);
+    hf_err e = header_read(txn, &header);
+    store_read_end(txn);
+    HF_TRY(e);
+    if (token->header_changes != UINT64_MAX && memcmp(header.epoch, token->header.epoch, sizeof(header.epoch)) != 0) {
+      token_forget_login(token);
+      handles_drop_if(&token->handles, every, NULL);
+    }
+    token->header = header;
+    token->header_changes = changes;
+  }
+  if (token->header.deleted)
+    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token \"%.*s\" was deleted", LABEL_BYTES, token->header.label);
+  return HF_OK;
+}
+
+hf_err token_header(struct token *token, struct header *ret_header)
+{
+  TOKEN_LOCK(token);
+  HF_TRY(token_refresh(token));
+  *ret_header = token->header;
+  return HF_OK;
+}
+
+struct seal token_seal(const struct token *token)
+{
+  struct seal seal = { .uuid = token->header.uuid };
+  if (token->login == LOGIN_USER) {
+    seal.key = hf_secret_data(token->keys);
+    seal.index_key = seal.key + MASTER_BYTES;
+  }
+  return seal;
+}
+
+enum login token_login_state(struct token *token)
+{
+  TOKEN_LOCK(token);
+  return token->login;
+}
+
+struct token_mark token_mark(const struct token *token)
+{
+  return (struct token_mark){ store_changes(token->store), token->local };
+}
+
+static hf_err replace_all(struct store_txn *txn, void *arg)
+{
+  struct header *header = arg;
+  HF_TRY(store_clear(txn, STORE_OBJECTS));
+  HF_TRY(store_clear(txn, STORE_INDEX));
+  return header_write(txn, header);
+}
+
+hf_err token_reinit(struct token *token, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES])
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  struct header header;
+  HF_TRY(token_try_pin(token, WRAP_SO, so_pin, &keys));
+  HF_TRY(token_header(token, &header));
+  HF_TRY(fresh_header(token->conf, so_pin, label, &header));
+  return store_write(token->store, replace_all, &header);
+}
+
+static hf_err mark_deleted(struct store_txn *txn, void *arg)
+{
+  struct header *header = arg;
+  HF_TRY(header_read(txn, header));
+  header->deleted = true;
+  HF_TRY(store_clear(txn, STORE_OBJECTS));
+  HF_TRY(store_clear(txn, STORE_INDEX));
+  return header_write(txn, header);
+}
+
+hf_err token_delete(struct token *token)
+{
+  struct header header;
+  HF_TRY(store_write(token->store, mark_deleted, &header));
+  remove_dir(token->dir);
+  if (access(token->dir, F_OK) == 0)
+    return hf_fail(HF_ERR_PERMISSION, "%s could not be removed whole", token->dir);
+  return HF_OK;
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token/token_private.h"
+
+#include "token/key.h"
+#include "token/store/index.h"
+
+enum { PAIR = 2, UNIQUE_ID_BYTES = 16, ID_BYTES = 8 };
+
+static void id_key(uint64_t id, uint8_t key[ID_BYTES])
+{
+  for (size_t i = 0; i < ID_BYTES; i++)
+    key[i] = (uint8_t)(id >> (8 * (ID_BYTES - 1 - i)));
+}
+
+static hf_err read_object(struct store_txn *txn, uint64_t id, bool *ret_found, struct hf_slice *ret_bytes)
+{
+  uint8_t key[ID_BYTES];
+  id_key(id, key);
+  return store_get(txn, STORE_OBJECTS, hf_slice(key, sizeof(key)), ret_found, ret_bytes);
+}
+
+static hf_err gone(void)
+{
+  return hf_fail(HF_ERR_OBJECT_HANDLE_INVALID, "no object has this handle");
+}
+
+hf_err token_refresh_entry(struct token *token, struct store_txn *txn, struct entry *entry)
+{
+  uint64_t changes = store_snapshot(txn);
+  if (entry->owner || (entry->object && entry->seen == changes))
+    return HF_OK;
+  bool found;
+  struct hf_slice bytes;
+  HF_TRY(read_object(txn, entry->id, &found, &bytes));
+  if (!found) {
+    handles_drop(&token->handles, entry);
+    return gone();
+  }
+  struct record record;
+  HF_TRY(record_parse(bytes, &record));
+  if (!entry->object || object_stamp(entry->object) != record.stamp) {
+    struct object *object;
+    struct seal seal = token_seal(token);
+    HF_TRY(object_new(&seal, entry->id, bytes, &object));
+    object_unref(entry->object);
+    entry->object = object;
+  }
+  entry->seen = changes;
+  return HF_OK;
+}
+
+static hf_err get_object(struct token *token, CK_OBJECT_HANDLE handle, struct entry **ret_entry)
+{
+  HF_TRY(token_refresh(token));
+  struct entry *entry = handles_get(&token->handles, handle);
+  if (!entry || (entry->private && token->login != LOGIN_USER))
+    return gone();
+  if (entry->owner || (entry->object && entry->seen == store_changes(token->store))) {
+    *ret_entry = entry;
+    return HF_OK;
+  }
+  struct store_txn *txn;
+  HF_TRY(store_read_begin(token->store, &txn));
+  hf_err e = token_refresh_entry(token, txn, entry);
+  store_read_end(txn);
+  HF_TRY(e);
+  *ret_entry = entry;
+  return HF_OK;
+}
+
+hf_err token_object(struct token *token, CK_OBJECT_HANDLE handle, struct object **ret_object,
+                    bool *ret_is_token_object)
+{
+  struct entry *entry;
+  TOKEN_LOCK(token);
+  HF_TRY(get_object(token, handle, &entry));
+  *ret_object = object_ref(entry->object);
+  *ret_is_token_object = !entry->owner;
+  return HF_OK;
+}
+
+hf_err token_key(struct token *token, struct object *object, EVP_PKEY **ret_key)
+{
+  TOKEN_LOCK(token);
+  struct seal seal = token_seal(token);
+  return object_key(object, &seal, ret_key);
+}
+
+hf_err token_secret(struct token *token, struct object *object, struct attrs *ret_secret)
+{
+  TOKEN_LOCK(token);
+  struct seal seal = token_seal(token);
+  return object_secret(object, &seal, ret_secret);
+}
+
+static hf_err new_stamp(uint64_t *ret_stamp)
+{
+  return crypto_random(ret_stamp, sizeof(*ret_stamp));
+}
+
+static hf_err put_object(struct store_txn *txn, const struct seal *seal, uint64_t id,
+                         const struct attr_halves *halves)
+{
+  uint64_t stamp;
+  uint8_t key[ID_BYTES];
+  HF_CLEANUP(hf_buf_free) struct hf_buf bytes = HF_BUF(RECORD_MAX);
+  id_key(id, key);
+  HF_TRY(new_stamp(&stamp));
+  HF_TRY(record_build(seal, id, stamp, halves, &bytes));
+  HF_TRY(store_put(txn, STORE_OBJECTS, hf_slice(key, sizeof(key)), hf_slice(bytes.data, bytes.len)));
+  return index_add(txn, seal, id, &halves->open);
+}
+
+struct addition {
+  struct seal seal;
+  const struct attr_halves *halves;
+  size_t count;
+  uint64_t ids[PAIR];
+};
+
+static hf_err add_objects(struct store_txn *txn, void *arg)
+{
+  struct addition *addition = arg;
+  for (size_t i = 0; i < addition->count; i++) {
+    HF_TRY(header_next_id(txn, &addition->ids[i]));
+    HF_TRY(put_object(txn, &addition->seal, addition->ids[i], &addition->halves[i]));
+  }
+  return HF_OK;
+}
+
+static hf_err add_to_store(struct token *token, const struct attr_halves *halves, size_t count,
+                           CK_OBJECT_HANDLE *ret_handles)
+{
+  struct addition addition = { .seal = token_seal(token), .halves = halves, .count = count };
+  HF_TRY(store_write(token->store, add_objects, &addition));
+  for (size_t i = 0; i < count; i++) {
+    struct entry *entry;
+    HF_TRY(handles_of_id(&token->handles, addition.ids[i], attrs_true(&halves[i].open, CKA_PRIVATE), &entry));
+    ret_handles[i] = entry->handle;
+  }
+  return HF_OK;
+}
+
+static hf_err add_to_session(struct token *token, CK_SESSION_HANDLE session, const struct attr_halves *halves,
+                             CK_OBJECT_HANDLE *ret_handle)
+{
+  struct seal seal = token_seal(token);
+  uint64_t id = ++token->next_session_object;
+  struct entry *entry;
+  HF_CLEANUP(object_unrefp) struct object *object = NULL;
+  HF_CLEANUP(hf_buf_free) struct hf_buf bytes = HF_BUF(RECORD_MAX);
+  HF_TRY(record_build(&seal, id, 0, halves, &bytes));
+  HF_TRY(object_new(&seal, id, hf_slice(bytes.data, bytes.len), &object));
+  HF_TRY(handles_add_session(&token->handles, object, session, &entry));
+  (void)HF_TAKE(object);
+  *ret_handle = entry->handle;
+  return HF_OK;
+}
+
+static hf_err may_write(const struct token *token, struct access access, bool token_object, bool private)
+{
+  if (private && token->login != LOGIN_USER)
+    return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "a private object");
+  if (token_object && !access.read_write)
+    return hf_fail(HF_ERR_SESSION_READ_ONLY, "a token object");
+  return HF_OK;
+}
+
+static hf_err set_unique_ids(struct attr_halves *halves, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    uint8_t bytes[UNIQUE_ID_BYTES];
+    HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(2 * UNIQUE_ID_BYTES);
+    HF_TRY(crypto_random(bytes, sizeof(bytes)));
+    HF_TRY(hf_buf_add_hex(&text, bytes, sizeof(bytes)));
+    HF_TRY(attrs_set(&halves[i].open, CKA_UNIQUE_ID, hf_slice(text.data, text.len)));
+  }
+  return HF_OK;
+}
+
+hf_err token_add(struct token *token, struct access access, struct attr_halves *halves, size_t count,
+                 CK_OBJECT_HANDLE *ret_handles)
+{
+  CK_OBJECT_HANDLE handles[PAIR] = { 0 };
+  HF_TRY(set_unique_ids(halves, count));
+  TOKEN_LOCK(token);
+  HF_TRY(token_refresh(token));
+  for (size_t i = 0; i < count; i++)
+    HF_TRY(may_write(token, access, attrs_true(&halves[i].open, CKA_TOKEN), attrs_true(&halves[i].open, CKA_PRIVATE)));
+  bool both = count == PAIR && attrs_true(&halves[0].open, CKA_TOKEN) == attrs_true(&halves[1].open, CKA_TOKEN);
+  for (size_t i = 0; i < count; i += both ? PAIR : 1) {
+    if (attrs_true(&halves[i].open, CKA_TOKEN)) {
+      HF_TRY(add_to_store(token, &halves[i], both ? PAIR : 1, &handles[i]));
+      continue;
+    }
+    for (size_t k = i; k < (both ? count : i + 1); k++)
+      HF_TRY(add_to_session(token, access.session, &halves[k], &handles[k]));
+  }
+  memcpy(ret_handles, handles, count * sizeof(*handles));
+  return HF_OK;
+}
+
+struct change {
+  struct seal seal;
+  uint64_t id;
+  const struct attrs *before;
+  const struct attr_halves *after; /* NULL: destroy */
+};
+
+static hf_err change_object(struct store_txn *txn, void *arg)
+{
+  const struct change *change = arg;
+  bool found;
+  struct hf_slice bytes;
+  uint8_t key[ID_BYTES];
+  HF_TRY(read_object(txn, change->id, &found, &bytes));
+  if (!found)
+    return gone();
+  HF_TRY(index_remove(txn, &change->seal, change->id, change->before));
+  if (change->after)
+    return put_object(txn, &change->seal, change->id, change->after);
+  id_key(change->id, key);
+  return store_delete(txn, STORE_OBJECTS, hf_slice(key, sizeof(key)));
+}
+
+hf_err token_destroy(struct token *token, struct access access, CK_OBJECT_HANDLE handle)
+{
+  struct entry *entry;
+  TOKEN_LOCK(token);
+  HF_TRY(get_object(token, handle, &entry));
+  const struct attrs *attrs = object_attrs(entry->object);
+  HF_TRY(may_write(token, access, !entry->owner, entry->private));
+  if (!attrs_true(attrs, CKA_DESTROYABLE))
+    return hf_fail(HF_ERR_ACTION_PROHIBITED, "the object's CKA_DESTROYABLE is false");
+  if (!entry->owner) {
+    struct change change = { .seal = token_seal(token), .id = entry->id, .before = attrs };
+    HF_TRY(store_write(token->store, change_object, &change));
+  }
+  handles_drop(&token->handles, entry);
+  token->local++;
+  return HF_OK;
+}
+
+static hf_err replace_session_object(struct token *token, struct entry *entry, const struct attr_halves *halves)
+{
+  struct seal seal = token_seal(token);
+  struct object *object;
+  HF_CLEANUP(hf_buf_free) struct hf_buf bytes = HF_BUF(RECORD_MAX);
+  HF_TRY(record_build(&seal, entry->id, 0, halves, &bytes));
+  HF_TRY(object_new(&seal, entry->id, hf_slice(bytes.data, bytes.len), &object));
+  object_unref(entry->object);
+  entry->object = object;
+  token->local++;
+  return HF_OK;
+}
+
+static hf_err copy_halves(const struct token *token, const struct object *object, struct attr_halves *halves)
+{
+  const struct attrs *open = object_attrs(object);
+  struct seal seal = token_seal(token);
+  HF_TRY(hf_buf_add(&halves->open.rows, open->rows.data, open->rows.len));
+  return object_secret(object, &seal, &halves->secret);
+}
+
+hf_err token_set_attrs(struct token *token, struct access access, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *tmpl,
+                       CK_ULONG count)
+{
+  struct entry *entry;
+  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
+  TOKEN_LOCK(token);
+  HF_TRY(get_object(token, handle, &entry));
+  HF_TRY(may_write(token, access, !entry->owner, entry->private));
+  if (!attrs_true(object_attrs(entry->object), CKA_MODIFIABLE))
+    return hf_fail(HF_ERR_ACTION_PROHIBITED, "the object's CKA_MODIFIABLE is false");
+  HF_TRY(copy_halves(token, entry->object, &halves));
+  HF_TRY(policy_change(&halves.open, tmpl, count, token->login == LOGIN_SO, false));
+  if (entry->owner)
+    return replace_session_object(token, entry, &halves);
+  struct change change = { token_seal(token), entry->id, object_attrs(entry->object), &halves };
+  return store_write(token->store, change_object, &change);
+}
+
+static bool owned_by(const struct entry *entry, const void *arg)
+{
+  return entry->owner && entry->owner == *(const CK_SESSION_HANDLE *)arg;
+}
+
+void token_session_ended(struct token *token, CK_SESSION_HANDLE session)
+{
+  TOKEN_LOCK(token);
+  handles_drop_if(&token->handles, owned_by, &session);
+  token->local++;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PINs: each wraps the token's master key; tries are counted durably, for all processes, before they are made. */
+#include "token/token_private.h"
+
+static const char *const wrap_names[WRAP_COUNT] = { [WRAP_SO] = "SO PIN", [WRAP_USER] = "user PIN" };
+
+hf_err token_pin_length(struct hf_slice pin)
+{
+  if (pin.len < PIN_MIN || pin.len > PIN_MAX)
+    return hf_fail(HF_ERR_PIN_LEN_RANGE, "a PIN of %zu bytes", pin.len);
+  return HF_OK;
+}
+
+hf_err token_new_keys(struct hf_secret **ret_keys)
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  HF_TRY(hf_secret_new(NULL, MASTER_BYTES + CRYPTO_KEY_BYTES, &keys));
+  uint8_t *master = hf_secret_data(keys);
+  HF_TRY(crypto_random(master, MASTER_BYTES));
+  HF_TRY(crypto_mac(master, hf_slice("index", 5), master + MASTER_BYTES));
+  *ret_keys = HF_TAKE(keys);
+  return HF_OK;
+}
+
+static hf_err wrap_aad(const uint8_t *uuid, unsigned which, struct hf_buf *out)
+{
+  HF_TRY(hf_buf_add(out, uuid, TOKEN_UUID_BYTES));
+  return hf_buf_add_u8(out, (uint8_t)which);
+}
+
+hf_err token_wrap(const struct token_conf *conf, const uint8_t *uuid, unsigned which, struct hf_slice pin,
+                  struct hf_secret *keys, struct wrap *ret_wrap)
+{
+  struct wrap wrap = { .set = true, .cost = { conf->kdf_memory, conf->kdf_passes } };
+  HF_TRY(token_pin_length(pin));
+  HF_TRY(crypto_random(wrap.salt, sizeof(wrap.salt)));
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *kek = NULL;
+  HF_TRY(crypto_stretch(pin, wrap.salt, wrap.cost, &kek));
+  HF_CLEANUP(hf_buf_free) struct hf_buf aad = HF_BUF(TOKEN_UUID_BYTES + 1);
+  HF_CLEANUP(hf_buf_free) struct hf_buf sealed = HF_BUF(sizeof(wrap.sealed));
+  HF_TRY(wrap_aad(uuid, which, &aad));
+  HF_TRY(crypto_seal(hf_secret_data(kek), hf_slice(aad.data, aad.len), hf_slice(hf_secret_data(keys), MASTER_BYTES),
+                     &sealed));
+  memcpy(wrap.sealed, sealed.data, sizeof(wrap.sealed));
+  *ret_wrap = wrap;
+  return HF_OK;
+}
+
+static hf_err unwrap(const struct header *header, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys)
+{
+  const struct wrap *wrap = &header->wraps[which];
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *kek = NULL;
+  HF_TRY(crypto_stretch(pin, wrap->salt, wrap->cost, &kek));
+  HF_CLEANUP(hf_buf_free) struct hf_buf aad = HF_BUF(TOKEN_UUID_BYTES + 1);
+  HF_CLEANUP(hf_buf_free) struct hf_buf master = HF_BUF(MASTER_BYTES);
+  HF_TRY(wrap_aad(header->uuid, which, &aad));
+  if (hf_failed(crypto_open(hf_secret_data(kek), hf_slice(aad.data, aad.len),
+                            hf_slice(wrap->sealed, sizeof(wrap->sealed)), &master)))
+    return hf_fail(HF_ERR_PIN_INCORRECT, "the %s of token \"%.*s\"", wrap_names[which], LABEL_BYTES, header->label);
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  HF_TRY(hf_secret_new(NULL, MASTER_BYTES + CRYPTO_KEY_BYTES, &keys));
+  memcpy(hf_secret_data(keys), master.data, MASTER_BYTES);
+  HF_TRY(crypto_mac(master.data, hf_slice("index", 5), hf_secret_data(keys) + MASTER_BYTES));
+  *ret_keys = HF_TAKE(keys);
+  return HF_OK;
+}
+
+struct pin_try {
+  const struct token_conf *conf;
+  unsigned which;
+  struct header header;
+};
+
+static hf_err count_try(struct store_txn *txn, void *arg)
+{
+  struct pin_try *try = arg;
+  HF_TRY(header_read(txn, &try->header));
+  struct wrap *wrap = &try->header.wraps[try->which];
+  if (try->header.deleted)
+    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token was deleted");
+  if (!wrap->set)
+    return hf_fail(HF_ERR_USER_PIN_NOT_INITIALIZED, "token \"%.*s\"", LABEL_BYTES, try->header.label);
+  if (wrap->failures >= try->conf->pin_tries)
+    return hf_fail(HF_ERR_PIN_LOCKED, "the %s of token \"%.*s\"", wrap_names[try->which], LABEL_BYTES,
+                   try->header.label);
+  wrap->failures++;
+  return header_write(txn, &try->header);
+}
+
+static hf_err clear_tries(struct store_txn *txn, void *arg)
+{
+  const struct pin_try *try = arg;
+  struct header header;
+  HF_TRY(header_read(txn, &header));
+  header.wraps[try->which].failures = 0;
+  return header_write(txn, &header);
+}
+
+hf_err token_try_pin(struct token *token, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys)
+{
+  struct pin_try try = { .conf = token->conf, .which = which };
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  HF_TRY(store_write(token->store, count_try, &try));
+  HF_TRY(unwrap(&try.header, which, pin, &keys));
+  HF_TRY(store_write(token->store, clear_tries, &try));
+  *ret_keys = HF_TAKE(keys);
+  return HF_OK;
+}
+
+static hf_err may_login(struct token *token, enum login who)
+{
+  TOKEN_LOCK(token);
+  HF_TRY(token_refresh(token));
+  if (token->login == who)
+    return hf_fail(HF_ERR_USER_ALREADY_LOGGED_IN, "token \"%.*s\"", LABEL_BYTES, token->header.label);
+  if (token->login != LOGIN_NONE)
+    return hf_fail(HF_ERR_USER_ANOTHER_ALREADY_LOGGED_IN, "token \"%.*s\"", LABEL_BYTES, token->header.label);
+  return HF_OK;
+}
+
+hf_err token_login(struct token *token, enum login who, struct hf_slice pin)
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  HF_TRY(may_login(token, who));
+  HF_TRY(token_try_pin(token, who == LOGIN_SO ? WRAP_SO : WRAP_USER, pin, &keys));
+  TOKEN_LOCK(token);
+  if (token->login != LOGIN_NONE)
+    return hf_fail(HF_ERR_USER_ALREADY_LOGGED_IN, "another thread was first");
+  token->login = who;
+  token->keys = HF_TAKE(keys);
+  token->local++;
+  return HF_OK;
+}
+
+hf_err token_check_pin(struct token *token, struct hf_slice pin)
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  return token_try_pin(token, WRAP_USER, pin, &keys);
+}
+
+static bool is_private(const struct entry *entry, const void *arg)
+{
+  (void)arg;
+  return entry->private;
+}
+
+void token_forget_login(struct token *token)
+{
+  token->login = LOGIN_NONE;
+  token->keys = hf_secret_free(token->keys);
+  token->local++;
+  handles_drop_if(&token->handles, is_private, NULL);
+}
+
+hf_err token_logout(struct token *token)
+{
+  TOKEN_LOCK(token);
+  if (token->login == LOGIN_NONE)
+    return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "nobody is logged in");
+  token_forget_login(token);
+  return HF_OK;
+}
+
+struct new_wrap {
+  unsigned which;
+  struct wrap wrap;
+  uint8_t epoch[sizeof(((struct header *)0)->epoch)];
+};
+
+static hf_err store_wrap(struct store_txn *txn, void *arg)
+{
+  const struct new_wrap *new = arg;
+  struct header header;
+  HF_TRY(header_read(txn, &header));
+  /* A token that was initialised meanwhile has another master key. */
+  if (header.deleted || memcmp(header.epoch, new->epoch, sizeof(new->epoch)) != 0)
+    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token was initialised anew meanwhile");
+  header.wraps[new->which] = new->wrap;
+  return header_write(txn, &header);
+}
+
+static hf_err change_wrap(struct token *token, unsigned which, struct hf_slice pin, struct hf_secret *keys)
+{
+  struct new_wrap new = { .which = which };
+  struct header header;
+  HF_TRY(token_header(token, &header));
+  memcpy(new.epoch, header.epoch, sizeof(new.epoch));
+  HF_TRY(token_wrap(token->conf, header.uuid, which, pin, keys, &new.wrap));
+  return store_write(token->store, store_wrap, &new);
+}
+
+hf_err token_init_pin(struct token *token, struct hf_slice pin)
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  HF_TRY(token_pin_length(pin));
+  {
+    TOKEN_LOCK(token);
+    if (token->login != LOGIN_SO)
+      return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "the security officer is not logged in");
+    HF_TRY(hf_secret_new(hf_secret_data(token->keys), hf_secret_len(token->keys), &keys));
+  }
+  return change_wrap(token, WRAP_USER, pin, keys);
+}
+
+hf_err token_set_pin(struct token *token, enum login who, struct hf_slice old_pin, struct hf_slice new_pin)
+{
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  unsigned which = who == LOGIN_SO ? WRAP_SO : WRAP_USER;
+  HF_TRY(token_pin_length(new_pin));
+  HF_TRY(token_try_pin(token, which, old_pin, &keys));
+  return change_wrap(token, which, new_pin, keys);
+}

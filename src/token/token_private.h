@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What token.c, token_pin.c, token_objects.c and token_find.c share. */
+#ifndef HF_TOKEN_TOKEN_PRIVATE_H
+#define HF_TOKEN_TOKEN_PRIVATE_H
+
+#include "token/token.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct token {
+  char dir[PATH_MAX];
+  const struct token_conf *conf;
+  struct store *store;
+  pthread_mutex_t lock;
+  struct header header; /* as of header_changes */
+  uint64_t header_changes;
+  enum login login;
+  struct hf_secret *keys; /* the master key, then the index key; NULL while nobody is logged in */
+  _Atomic uint64_t local; /* see struct token_mark */
+  uint64_t next_session_object;
+  struct handles handles;
+};
+
+static inline void token_unlockp(pthread_mutex_t **lock)
+{
+  pthread_mutex_unlock(*lock);
+}
+
+/* Holds the token's lock to the end of the scope. */
+#define TOKEN_LOCK(token)                                                                    \
+  HF_CLEANUP(token_unlockp) __attribute__((unused)) pthread_mutex_t *locked_ = &(token)->lock; \
+  pthread_mutex_lock(locked_)
+
+/* With the lock held: brings the header up to date; after another process's C_InitToken everything cached goes. */
+hf_err token_refresh(struct token *token);
+
+/* With the lock held: the seal as the login allows; private objects open only for the user. */
+struct seal token_seal(const struct token *token);
+
+/* With the lock held: brings an entry's snapshot up to date. Fails with OBJECT_HANDLE_INVALID where the object is gone. */
+hf_err token_refresh_entry(struct token *token, struct store_txn *txn, struct entry *entry);
+
+/* With the lock held: forgets the login and all private objects. */
+void token_forget_login(struct token *token);
+
+/* Makes a wrap of keys (MASTER_BYTES of it count) for a PIN. */
+hf_err token_wrap(const struct token_conf *conf, const uint8_t *uuid, unsigned which, struct hf_slice pin,
+                  struct hf_secret *keys, struct wrap *ret_wrap);
+
+/* The PIN's length by the token's limits. */
+enum { PIN_MIN = 4, PIN_MAX = 255 };
+hf_err token_pin_length(struct hf_slice pin);
+
+/* A fresh master key and what follows from it. */
+hf_err token_new_keys(struct hf_secret **ret_keys);
+
+/* Counts the try durably, then checks the PIN against a wrap. Not with the lock held: it takes its time. */
+hf_err token_try_pin(struct token *token, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys);
+
+#endif
