@@ -20,6 +20,7 @@ struct provider_ctx {
   OSSL_FUNC_core_set_error_debug_fn *set_error_debug;
   OSSL_FUNC_core_vset_error_fn *vset_error;
   OSSL_FUNC_BIO_gets_fn *bio_gets;
+  OSSL_FUNC_BIO_read_ex_fn *bio_read_ex;
 };
 
 /* Puts the error into OpenSSL's queue: the reason is the code's, its data what was recorded, and the hint. */

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoder (provider-decoder(7)): a PEM file that wraps a URI (see p11/pem.h) is a private key, so that programs which know key
- * files alone use one in a token. From PEM straight to the key: OpenSSL's own PEM decoder passes over labels that it
- * does not know.
+ * Decoders (provider-decoder(7)): a PEM file that wraps a URI (see p11/pem.h) is a private key, so that programs which know
+ * key files alone use one in a token. In two steps, since OpenSSL's file store takes only DER from PEM, and since its own PEM
+ * decoder passes over labels that it does not know.
  */
 #include "provider/resolve.h"
 
 #include "p11/pem.h"
 
+#include <openssl/core_names.h>
+#include <openssl/core_object.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 
 enum { LINE_MAX_BYTES = 1024, BODY_MAX = 2 * URI_MAX };
+
+#define STRUCTURE "pkcs11-uri"
 
 static const char begin[] = "-----BEGIN ", end[] = "-----END ", our_begin[] = "-----BEGIN " P11_PEM_LABEL "-----";
 
@@ -76,31 +81,59 @@ static hf_err decode_base64(const struct hf_buf *text, struct hf_buf *out)
   return e;
 }
 
-static hf_err load_key(struct provider_ctx *ctx, const struct hf_buf *body, struct provider_key **ret_key)
-{
-  HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(BODY_MAX);
-  HF_CLEANUP(hf_buf_free) struct hf_buf uri = HF_BUF(URI_MAX);
-  HF_TRY(decode_base64(body, &der));
-  HF_TRY(p11_pem_read_der(hf_slice(der.data, der.len), &uri));
-  const char *text = hf_buf_str(&uri);
-  return text ? provider_load_key(ctx, text, ret_key) : hf_fail(HF_ERR_NO_MEMORY, "a key");
-}
-
-/* 1 with nothing handed over lets OpenSSL try other decoders; 0 ends the search, and keeps our error. */
-static int decoder_decode(void *decoder, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback, void *arg,
-                          OSSL_PASSPHRASE_CALLBACK *ask, void *ask_arg)
+/* In both: 1 with nothing handed over lets OpenSSL try other decoders; 0 ends the search, and keeps our error. */
+static int pem_decode(void *decoder, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback, void *arg,
+                      OSSL_PASSPHRASE_CALLBACK *ask, void *ask_arg)
 {
   (void)selection;
   (void)ask;
   (void)ask_arg;
   struct provider_ctx *ctx = decoder;
   HF_CLEANUP(hf_buf_free) struct hf_buf body = HF_BUF(BODY_MAX);
-  HF_CLEANUP(provider_key_unrefp) struct provider_key *key = NULL;
+  HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(BODY_MAX);
   hf_err e = read_block(ctx, in, &body);
   if (!hf_failed(e) && body.len == 0)
     return 1;
   if (!hf_failed(e))
-    e = load_key(ctx, &body, &key);
+    e = decode_base64(&body, &der);
+  if (hf_failed(e)) {
+    provider_raise(ctx, e);
+    return 0;
+  }
+  int type = OSSL_OBJECT_PKEY;
+  char structure[] = STRUCTURE;
+  OSSL_PARAM params[] = {
+    OSSL_PARAM_int(OSSL_OBJECT_PARAM_TYPE, &type),
+    OSSL_PARAM_utf8_string(OSSL_OBJECT_PARAM_DATA_STRUCTURE, structure, sizeof(structure) - 1),
+    OSSL_PARAM_octet_string(OSSL_OBJECT_PARAM_DATA, der.data, der.len),
+    OSSL_PARAM_END,
+  };
+  return callback(params, arg);
+}
+
+/* Any DER comes here, of any length: what does not read as ours is not ours. */
+static bool read_uri(const struct provider_ctx *ctx, OSSL_CORE_BIO *in, struct hf_buf *uri)
+{
+  uint8_t der[BODY_MAX];
+  size_t len = 0, more;
+  while (len < sizeof(der) && ctx->bio_read_ex(in, der + len, sizeof(der) - len, &more) == 1 && more > 0)
+    len += more;
+  return !hf_failed(p11_pem_read_der(hf_slice(der, len), uri));
+}
+
+static int der_decode(void *decoder, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback, void *arg,
+                      OSSL_PASSPHRASE_CALLBACK *ask, void *ask_arg)
+{
+  (void)selection;
+  (void)ask;
+  (void)ask_arg;
+  struct provider_ctx *ctx = decoder;
+  HF_CLEANUP(hf_buf_free) struct hf_buf uri = HF_BUF(URI_MAX);
+  HF_CLEANUP(provider_key_unrefp) struct provider_key *key = NULL;
+  if (!read_uri(ctx, in, &uri))
+    return 1;
+  const char *text = hf_buf_str(&uri);
+  hf_err e = text ? provider_load_key(ctx, text, &key) : hf_fail(HF_ERR_NO_MEMORY, "a key");
   if (hf_failed(e)) {
     provider_raise(ctx, e);
     return 0;
@@ -108,17 +141,25 @@ static int decoder_decode(void *decoder, OSSL_CORE_BIO *in, int selection, OSSL_
   return provider_key_hand_over(&key, callback, arg);
 }
 
-static const OSSL_DISPATCH functions[] = {
-  PROVIDER_FUNCTION(OSSL_FUNC_DECODER_NEWCTX, decoder_new),
-  PROVIDER_FUNCTION(OSSL_FUNC_DECODER_FREECTX, decoder_free),
-  PROVIDER_FUNCTION(OSSL_FUNC_DECODER_DOES_SELECTION, decoder_does_selection),
-  PROVIDER_FUNCTION(OSSL_FUNC_DECODER_DECODE, decoder_decode),
-  PROVIDER_END,
-};
+#define DECODER(name)                                                            \
+  static const OSSL_DISPATCH name##_functions[] = {                              \
+    PROVIDER_FUNCTION(OSSL_FUNC_DECODER_NEWCTX, decoder_new),                    \
+    PROVIDER_FUNCTION(OSSL_FUNC_DECODER_FREECTX, decoder_free),                  \
+    PROVIDER_FUNCTION(OSSL_FUNC_DECODER_DOES_SELECTION, decoder_does_selection), \
+    PROVIDER_FUNCTION(OSSL_FUNC_DECODER_DECODE, name##_decode),                  \
+    PROVIDER_END,                                                                \
+  }
 
-/* A decoder goes by the name of a key type; which one the URI leads to shows only then, and either takes both. */
+DECODER(pem);
+DECODER(der);
+
+#define PEM_INPUT "provider=holdfast,input=pem"
+#define DER_INPUT "provider=holdfast,input=der,structure=" STRUCTURE
+
+/* A decoder of keys goes by the name of their type; which one the URI leads to shows only then, and either takes both. */
 const OSSL_ALGORITHM provider_decoders[] = {
-  { "EC", "provider=holdfast,input=pem", functions, "PEM that wraps a PKCS #11 URI" },
-  { "RSA", "provider=holdfast,input=pem", functions, "PEM that wraps a PKCS #11 URI" },
+  { "DER", PEM_INPUT, pem_functions, "PEM that wraps a PKCS #11 URI" },
+  { "EC", DER_INPUT, der_functions, "DER that wraps a PKCS #11 URI" },
+  { "RSA", DER_INPUT, der_functions, "DER that wraps a PKCS #11 URI" },
   { NULL, NULL, NULL, NULL },
 };

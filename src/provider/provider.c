@@ -101,6 +101,7 @@ static void take_core(struct provider_ctx *ctx, const OSSL_DISPATCH *in, OSSL_FU
   } rows[] = {
     { OSSL_FUNC_CORE_NEW_ERROR, &ctx->new_error },   { OSSL_FUNC_CORE_SET_ERROR_DEBUG, &ctx->set_error_debug },
     { OSSL_FUNC_CORE_VSET_ERROR, &ctx->vset_error }, { OSSL_FUNC_BIO_GETS, &ctx->bio_gets },
+    { OSSL_FUNC_BIO_READ_EX, &ctx->bio_read_ex },
     { OSSL_FUNC_CORE_GET_PARAMS, ret_get_params },
   };
   for (; in->function_id != 0; in++)
@@ -141,7 +142,7 @@ __attribute__((visibility("default"))) int OSSL_provider_init(const OSSL_CORE_HA
   take_core(ctx, in, &core_get_params);
   ctx->libctx = OSSL_LIB_CTX_new();
   ctx->defaults = ctx->libctx ? OSSL_PROVIDER_load(ctx->libctx, "default") : NULL;
-  if (!ctx->defaults || !core_get_params || !ctx->vset_error || !read_settings(ctx, core_get_params)) {
+  if (!ctx->defaults || !core_get_params || !read_settings(ctx, core_get_params)) {
     teardown(ctx);
     return 0;
   }
