@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/token.h"
+
+static const struct flag_row {
+  CK_FLAGS flag;
+  const char *name;
+} flags[] = {
+  { CKF_TOKEN_INITIALIZED, "initialized" },
+  { CKF_USER_PIN_INITIALIZED, "user-pin-initialized" },
+  { CKF_LOGIN_REQUIRED, "login-required" },
+  { CKF_RNG, "rng" },
+  { CKF_WRITE_PROTECTED, "write-protected" },
+  { CKF_PROTECTED_AUTHENTICATION_PATH, "protected-authentication-path" },
+  { CKF_USER_PIN_COUNT_LOW, "user-pin-count-low" },
+  { CKF_USER_PIN_FINAL_TRY, "user-pin-final-try" },
+  { CKF_USER_PIN_LOCKED, "user-pin-locked" },
+  { CKF_SO_PIN_COUNT_LOW, "so-pin-count-low" },
+  { CKF_SO_PIN_FINAL_TRY, "so-pin-final-try" },
+  { CKF_SO_PIN_LOCKED, "so-pin-locked" },
+};
+
+static hf_err token_uri(const struct p11_token *token, struct hf_buf *out)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_TRY(p11_token_uri(token, &uri));
+  return uri_format(&uri, out);
+}
+
+static hf_err to_json(const struct p11_token *token, json_t *out)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf uri = HF_BUF(4 * URI_MAX);
+  HF_TRY(token_uri(token, &uri));
+  HF_TRY(cli_json_set_new(out, "slot", json_integer((json_int_t)token->slot)));
+  HF_TRY(cli_json_set(out, "label", token->label));
+  HF_TRY(cli_json_set(out, "manufacturer", token->manufacturer));
+  HF_TRY(cli_json_set(out, "model", token->model));
+  HF_TRY(cli_json_set(out, "serial", token->serial));
+  HF_TRY(cli_json_set(out, "uri", hf_buf_str(&uri)));
+  json_t *names = json_array();
+  HF_TRY(cli_json_set_new(out, "flags", names));
+  for (size_t i = 0; i < HF_ARRAY_LEN(flags); i++)
+    if (token->flags & flags[i].flag)
+      HF_TRY(cli_json_append_new(names, json_string(flags[i].name)));
+  return HF_OK;
+}
+
+static hf_err print_json(const struct p11_token *tokens, size_t count)
+{
+  HF_CLEANUP(cli_json_freep) json_t *list = json_array();
+  for (size_t i = 0; i < count; i++) {
+    json_t *token = json_object();
+    HF_TRY(cli_json_append_new(list, token));
+    HF_TRY(to_json(&tokens[i], token));
+  }
+  return cli_json_print(list);
+}
+
+static void print_line(const char *name, const char *text)
+{
+  printf("  %-14s", name);
+  cli_print_text(stdout, text, strlen(text));
+  putchar('\n');
+}
+
+static hf_err print_token(const struct p11_token *token)
+{
+  if (!(token->flags & CKF_TOKEN_INITIALIZED)) {
+    printf("Slot %lu: free\n", token->slot);
+    return HF_OK;
+  }
+  HF_CLEANUP(hf_buf_free) struct hf_buf uri = HF_BUF(4 * URI_MAX);
+  HF_TRY(token_uri(token, &uri));
+  printf("Slot %lu: ", token->slot);
+  cli_print_text(stdout, token->label, strlen(token->label));
+  putchar('\n');
+  print_line("URI:", hf_buf_str(&uri));
+  print_line("Manufacturer:", token->manufacturer);
+  print_line("Model:", token->model);
+  print_line("Serial:", token->serial);
+  fputs("  Flags:        ", stdout);
+  const char *separator = "";
+  for (size_t i = 0; i < HF_ARRAY_LEN(flags); i++)
+    if (token->flags & flags[i].flag) {
+      printf("%s%s", separator, flags[i].name);
+      separator = ", ";
+    }
+  putchar('\n');
+  return HF_OK;
+}
+
+static hf_err run(const struct cli_args *args)
+{
+  HF_CLEANUP(p11_module_unrefp) struct p11_module *module = NULL;
+  HF_CLEANUP(hf_freep) struct p11_token *tokens = NULL;
+  size_t count = 0;
+  HF_TRY(cli_module_open(args, &module));
+  HF_TRY(p11_token_list(module, &tokens, &count));
+  if (cli_has(args, "json"))
+    return print_json(tokens, count);
+  for (size_t i = 0; i < count; i++)
+    HF_TRY(print_token(&tokens[i]));
+  if (count == 0)
+    puts("No token is present.");
+  return HF_OK;
+}
+
+static const struct cli_option options[] = { CLI_JSON_OPTION, CLI_MODULE_OPTIONS, CLI_END };
+
+const struct cli_command cli_token_list = {
+  .name = "token list",
+  .help = "List the tokens and free slots of the module",
+  .options = options,
+  .example = "holdfast token list --json\n",
+  .run = run,
+};

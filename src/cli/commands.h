@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one table of commands, in the order of the help. */
+#ifndef HF_CLI_COMMANDS_H
+#define HF_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+#define CLI_COMMANDS(X) \
+  X(token_init)         \
+  X(token_list)         \
+  X(token_delete)       \
+  X(key_generate)       \
+  X(key_import)         \
+  X(key_list)           \
+  X(key_delete)         \
+  X(key_pem)            \
+  X(config_get)         \
+  X(config_set)         \
+  X(config_unset)       \
+  X(config_list)        \
+  X(connect)            \
+  X(softhsm2_util)      \
+  X(completion)         \
+  X(man)
+
+#define CLI_DECLARE(id) extern const struct cli_command cli_##id;
+CLI_COMMANDS(CLI_DECLARE)
+#undef CLI_DECLARE
+
+#endif

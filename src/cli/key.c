@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/key.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+enum { RANDOM_ID_LEN = 16 };
+
+hf_err cli_key_id(const struct cli_args *args, struct hf_buf *ret_id)
+{
+  const char *hex = cli_get(args, "id");
+  if (!hex) {
+    uint8_t id[RANDOM_ID_LEN];
+    if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
+      return hf_fail_errno(errno, "getting random bytes");
+    return hf_buf_add(ret_id, id, sizeof(id));
+  }
+  hf_err e = hf_hex_decode(hex, ret_id);
+  if (hf_failed(e) || !hex[0])
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--id %s", hex), "Write an even number of hexadecimal digits, like 01 or 0a1b.");
+  return HF_OK;
+}
+
+bool cli_is_key(const struct p11_object *object)
+{
+  return object->object_class == CKO_PRIVATE_KEY || object->object_class == CKO_PUBLIC_KEY ||
+         object->object_class == CKO_SECRET_KEY;
+}
+
+hf_err cli_key_id_check(struct p11_session *session, const struct hf_buf *id)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_TRY(uri_set(&uri, URI_ID, id->data, id->len));
+  struct p11_object *objects = NULL;
+  size_t count = 0;
+  HF_TRY(p11_object_list(session, &uri, &objects, &count));
+  bool taken = false;
+  for (size_t i = 0; i < count; i++)
+    taken = taken || cli_is_key(&objects[i]);
+  p11_object_list_free(objects, count);
+  if (!taken)
+    return HF_OK;
+  HF_CLEANUP(hf_buf_free) struct hf_buf hex = HF_BUF(2 * URI_MAX);
+  HF_TRY(hf_buf_add_hex(&hex, id->data, id->len));
+  return hf_hint(hf_fail(HF_ERR_ID_EXISTS, "%s", hf_buf_str(&hex)), "Choose another --id, or delete the old key with 'holdfast key delete'.");
+}
+
+hf_err cli_object_uri(const struct cli_login *login, const struct p11_object *object, struct hf_buf *out)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_TRY(p11_object_uri(&login->token, object, &uri));
+  return uri_format(&uri, out);
+}
+
+hf_err cli_key_report(const struct cli_login *login, const struct hf_buf *id, const char *done)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(4 * URI_MAX);
+  HF_TRY(uri_set(&uri, URI_ID, id->data, id->len));
+  HF_TRY(uri_set(&uri, URI_TYPE, "private", strlen("private")));
+  HF_CLEANUP(p11_object_free) struct p11_object object = { 0 };
+  HF_TRY(p11_object_find(login->session, &uri, &object));
+  HF_TRY(cli_object_uri(login, &object, &text));
+  printf("%s\n  %s\n", done, hf_buf_str(&text));
+  return HF_OK;
+}

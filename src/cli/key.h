@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the key commands share. */
+#ifndef HF_CLI_KEY_H
+#define HF_CLI_KEY_H
+
+#include "cli/token.h"
+#include "p11/object.h"
+
+/* --id as bytes, or random ones. Fails with USAGE. The command has CLI_KEY_NAME_OPTIONS. */
+hf_err cli_key_id(const struct cli_args *args, struct hf_buf *ret_id);
+
+bool cli_is_key(const struct p11_object *object);
+
+/* Fails with ID_EXISTS where a key has this id; a certificate may, since that is how it belongs to its key. */
+hf_err cli_key_id_check(struct p11_session *session, const struct hf_buf *id);
+
+#define CLI_KEY_NAME_OPTIONS                                          \
+  { "label", "TEXT", "the key's label" },                             \
+  { "id", "HEX", "the key's id, hexadecimal (default: 16 random bytes)" }
+
+/* Prints the URI under which the private key with this id is found. */
+hf_err cli_key_report(const struct cli_login *login, const struct hf_buf *id, const char *done);
+
+/* Appends the object's URI. */
+hf_err cli_object_uri(const struct cli_login *login, const struct p11_object *object, struct hf_buf *out);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+#include "cli/pin.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <termios.h>
+
+void cli_print_text(FILE *out, const char *text, size_t len)
+{
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)text[i];
+    if (c < 0x20 || c == 0x7f)
+      fprintf(out, "\\x%02X", c);
+    else
+      fputc(c, out);
+  }
+}
+
+/* One line from the terminal, without its end. Unbuffered, so that nothing of it stays in stdio. */
+static hf_err read_line(char *out, size_t size)
+{
+  size_t len = 0;
+  for (;;) {
+    char c;
+    ssize_t n = read(STDIN_FILENO, &c, 1);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return hf_fail(HF_ERR_IO, "nothing was entered");
+    if (c == '\n')
+      break;
+    if (len + 1 >= size)
+      return hf_fail(HF_ERR_LIMIT, "the line that was entered");
+    out[len++] = c;
+  }
+  out[len] = '\0';
+  return HF_OK;
+}
+
+static hf_err read_hidden_line(char *out, size_t size)
+{
+  struct termios before;
+  if (tcgetattr(STDIN_FILENO, &before) != 0)
+    return hf_fail(HF_ERR_PIN_MISSING, "there is no terminal to ask on");
+  struct termios hidden = before;
+  hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+  if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0)
+    return hf_fail_errno(errno, "turning off the terminal's echo");
+  hf_err e = read_line(out, size);
+  (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+  return e;
+}
+
+hf_err cli_ask_secret(FILE *out, const char *prompt, struct hf_secret **ret_secret)
+{
+  fputs(prompt, out);
+  fflush(out);
+  char line[512] = "";
+  hf_err e = read_hidden_line(line, sizeof(line));
+  if (!hf_failed(e)) {
+    fputc('\n', out);
+    e = line[0] ? hf_secret_new(line, strlen(line), ret_secret) : hf_fail(HF_ERR_PIN_LEN_RANGE, "nothing was entered");
+  }
+  hf_wipe(line, sizeof(line));
+  return e;
+}
+
+hf_err cli_confirm(const struct cli_args *args, const char *question, ...)
+{
+  if (cli_has(args, "yes"))
+    return HF_OK;
+  if (!isatty(STDIN_FILENO))
+    return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' cannot be undone, and there is no terminal to ask on", args->command->name),
+                   "Add --yes to do it without a question.");
+  va_list list;
+  va_start(list, question);
+  vfprintf(stderr, question, list);
+  va_end(list);
+  fputs(" Type 'yes' to go on: ", stderr);
+  char line[16];
+  HF_TRY(read_line(line, sizeof(line)));
+  return strcmp(line, "yes") == 0 ? HF_OK : hf_hint(hf_fail(HF_ERR_USAGE, "not confirmed"), "Nothing was changed.");
+}
