@@ -49,16 +49,14 @@ static int give_passphrase(char *out, int size, int writing, void *arg)
 
 static EVP_PKEY *decode(const struct hf_buf *pem, struct passphrase *passphrase)
 {
-  /* A context of its own: the user's openssl.cnf may name a provider that leads back to a token. */
-  OSSL_LIB_CTX *context = OSSL_LIB_CTX_new();
+  /* A context of its own: the user's openssl.cnf may name a provider that leads back to a token. Keys live in it, so it stays. */
+  static OSSL_LIB_CTX *context;
+  if (!context)
+    context = OSSL_LIB_CTX_new();
   BIO *in = BIO_new_mem_buf(pem->data, (int)pem->len);
   EVP_PKEY *key = context && in ? PEM_read_bio_PrivateKey_ex(in, NULL, give_passphrase, passphrase, context, NULL) : NULL;
   BIO_free(in);
-  /* The key needs no context beyond its own reference to the provider's methods; those hold the context's parts. */
-  EVP_PKEY *kept = key ? EVP_PKEY_dup(key) : NULL;
-  EVP_PKEY_free(key);
-  OSSL_LIB_CTX_free(context);
-  return kept;
+  return key;
 }
 
 hf_err cli_key_decode(const char *path, struct hf_buf *pem, struct hf_secret *passphrase, EVP_PKEY **ret_key)

@@ -38,7 +38,8 @@ struct cli_key_name {
 
 /*
  * Makes the private key object (token, private, sensitive, not extractable, sign; RSA: decrypt, unwrap) and, with_public, the
- * public one (token, verify; RSA: encrypt, wrap). Both or none. Fails with KEY_TYPE_INCONSISTENT for neither RSA nor EC.
+ * public one (token, verify; RSA: encrypt, wrap). Both or none. Fails with KEY_TYPE_INCONSISTENT
+ * where the key is neither RSA nor EC nor Ed25519 nor Ed448.
  */
 hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, bool with_public);
 

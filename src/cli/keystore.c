@@ -150,6 +150,19 @@ static hf_err add_ec(struct attrs *attrs, EVP_PKEY *key, bool private)
   return private ? add_number_attr(attrs, CKA_VALUE, key, OSSL_PKEY_PARAM_PRIV_KEY, width) : add_point(attrs, key, width);
 }
 
+/* Raw, as softhsm2-util has it. */
+static hf_err add_edwards(struct attrs *attrs, EVP_PKEY *key, bool private)
+{
+  static const uint8_t ed25519[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 }, ed448[] = { 0x06, 0x03, 0x2b, 0x65, 0x71 };
+  uint8_t value[64];
+  size_t len = sizeof(value);
+  HF_TRY(add(attrs, CKA_EC_PARAMS, EVP_PKEY_is_a(key, "ED448") ? ed448 : ed25519, sizeof(ed25519)));
+  int ok = private ? EVP_PKEY_get_raw_private_key(key, value, &len) : EVP_PKEY_get_raw_public_key(key, value, &len);
+  hf_err e = ok == 1 ? add(attrs, private ? CKA_VALUE : CKA_EC_POINT, value, len) : no_number("value");
+  hf_wipe(value, sizeof(value));
+  return e;
+}
+
 static const struct type_row {
   const char *name;
   CK_KEY_TYPE type;
@@ -158,6 +171,8 @@ static const struct type_row {
 } types[] = {
   { "RSA", CKK_RSA, CK_TRUE, add_rsa },
   { "EC", CKK_EC, CK_FALSE, add_ec },
+  { "ED25519", CKK_EC_EDWARDS, CK_FALSE, add_edwards },
+  { "ED448", CKK_EC_EDWARDS, CK_FALSE, add_edwards },
 };
 
 static const struct type_row *type_of(EVP_PKEY *key)
@@ -196,7 +211,7 @@ static hf_err store(struct p11_session *session, EVP_PKEY *key, const struct cli
 hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, bool with_public)
 {
   if (!type_of(key))
-    return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s", EVP_PKEY_get0_type_name(key)), "Import an RSA or EC key.");
+    return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s", EVP_PKEY_get0_type_name(key)), "Import an RSA, EC or Edwards-curve key.");
   CK_OBJECT_HANDLE private_key, public_key;
   HF_TRY(store(session, key, name, true, &private_key));
   hf_err e = with_public ? store(session, key, name, false, &public_key) : HF_OK;
