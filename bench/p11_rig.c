@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "p11_rig.h"
+
+#include <dlfcn.h>
+#include <ftw.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static char run_dir[64];
+
+static const struct {
+  const char *name;
+  const char *variable;
+} kinds[RIG_KINDS] = {
+  [RIG_HOLDFAST] = { "Holdfast", "HOLDFAST_TOKEN_CONF" },
+  [RIG_SOFTHSM2] = { "SoftHSM2", "SOFTHSM2_CONF" },
+};
+
+static void die(const char *who, const char *what)
+{
+  fprintf(stderr, "bench: %s: %s\n", who, what);
+  rig_remove_dir();
+  exit(1);
+}
+
+void rig_check(const struct rig *rig, CK_RV rv, const char *what)
+{
+  char text[128];
+  if (rv == CKR_OK)
+    return;
+  snprintf(text, sizeof(text), "%s: CK_RV 0x%lx", what, rv);
+  die(rig->name, text);
+}
+
+double rig_now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int by_value(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double rig_median(double *values, int count)
+{
+  qsort(values, (size_t)count, sizeof(*values), by_value);
+  return values[count / 2];
+}
+
+const char *rig_make_dir(void)
+{
+  snprintf(run_dir, sizeof(run_dir), "/tmp/hf-bench-XXXXXX");
+  if (!mkdtemp(run_dir))
+    die("bench", "no directory in /tmp");
+  return run_dir;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+  (void)st;
+  (void)type;
+  (void)ftw;
+  return remove(path);
+}
+
+void rig_remove_dir(void)
+{
+  if (run_dir[0])
+    nftw(run_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *rig_softhsm2_path(void)
+{
+  static const char *const places[] = { "/usr/lib/softhsm/libsofthsm2.so",
+                                        "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+                                        "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so" };
+  for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+    if (access(places[i], R_OK) == 0)
+      return places[i];
+  return NULL;
+}
+
+static void configure(enum rig_kind kind, const char *base)
+{
+  char dir[PATH_MAX], conf[PATH_MAX];
+  snprintf(dir, sizeof(dir), "%s/%s", base, kinds[kind].name);
+  snprintf(conf, sizeof(conf), "%s/%s.conf", base, kinds[kind].name);
+  mkdir(dir, 0700);
+  FILE *f = fopen(conf, "w");
+  if (!f)
+    die(kinds[kind].name, "cannot write its configuration");
+  fprintf(f, "directories.tokendir = %s\nlog.level = ERROR\n", dir);
+  fclose(f);
+  setenv(kinds[kind].variable, conf, 1);
+}
+
+static CK_FUNCTION_LIST *load(const char *name, const char *module)
+{
+  CK_FUNCTION_LIST *f = NULL;
+  void *handle = dlopen(module, RTLD_NOW | RTLD_LOCAL);
+  CK_C_GetFunctionList get = handle ? (CK_C_GetFunctionList)dlsym(handle, "C_GetFunctionList") : NULL;
+  if (!get || get(&f) != CKR_OK)
+    die(name, "cannot be loaded");
+  return f;
+}
+
+CK_SESSION_HANDLE rig_session(const struct rig *rig)
+{
+  CK_SESSION_HANDLE h;
+  rig_check(rig, rig->f->C_OpenSession(rig->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &h), "C_OpenSession");
+  return h;
+}
+
+void rig_open(struct rig *rig, enum rig_kind kind, const char *module, const char *base)
+{
+  CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+  CK_UTF8CHAR label[32], pin[] = RIG_PIN;
+  CK_ULONG pin_len = sizeof(pin) - 1, count = 1;
+  configure(kind, base);
+  rig->name = kinds[kind].name;
+  rig->f = load(rig->name, module);
+  rig_check(rig, rig->f->C_Initialize(&args), "C_Initialize");
+  rig_check(rig, rig->f->C_GetSlotList(CK_TRUE, &rig->slot, &count), "C_GetSlotList");
+  memset(label, ' ', sizeof(label));
+  memcpy(label, "bench", 5);
+  rig_check(rig, rig->f->C_InitToken(rig->slot, pin, pin_len, label), "C_InitToken");
+  rig->session = rig_session(rig);
+  rig_check(rig, rig->f->C_Login(rig->session, CKU_SO, pin, pin_len), "C_Login (SO)");
+  rig_check(rig, rig->f->C_InitPIN(rig->session, pin, pin_len), "C_InitPIN");
+  rig_check(rig, rig->f->C_Logout(rig->session), "C_Logout");
+  rig_check(rig, rig->f->C_Login(rig->session, CKU_USER, pin, pin_len), "C_Login");
+}
+
+void rig_close(struct rig *rig)
+{
+  rig->f->C_Finalize(NULL);
+}
+
+static CK_OBJECT_HANDLE generate(const struct rig *rig, CK_MECHANISM_TYPE type, CK_ATTRIBUTE *special)
+{
+  CK_BBOOL yes = CK_TRUE;
+  CK_MECHANISM m = { type, NULL, 0 };
+  CK_ATTRIBUTE public[] = { { CKA_TOKEN, &yes, 1 }, *special };
+  CK_ATTRIBUTE private[] = { { CKA_TOKEN, &yes, 1 }, { CKA_PRIVATE, &yes, 1 }, { CKA_SIGN, &yes, 1 } };
+  CK_OBJECT_HANDLE pub, priv;
+  rig_check(rig, rig->f->C_GenerateKeyPair(rig->session, &m, public, 2, private, 3, &pub, &priv), "C_GenerateKeyPair");
+  return priv;
+}
+
+CK_OBJECT_HANDLE rig_ec_key(const struct rig *rig)
+{
+  CK_BYTE p256[] = { 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 };
+  CK_ATTRIBUTE special = { CKA_EC_PARAMS, p256, sizeof(p256) };
+  return generate(rig, CKM_EC_KEY_PAIR_GEN, &special);
+}
+
+CK_OBJECT_HANDLE rig_rsa_key(const struct rig *rig)
+{
+  CK_ULONG bits = 2048;
+  CK_ATTRIBUTE special = { CKA_MODULUS_BITS, &bits, sizeof(bits) };
+  return generate(rig, CKM_RSA_PKCS_KEY_PAIR_GEN, &special);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A token for a benchmark: a fresh directory, a module, a login, a key. Whatever fails ends the program with a line. */
+#ifndef HF_BENCH_P11_RIG_H
+#define HF_BENCH_P11_RIG_H
+
+#include "holdfast/pkcs11.h"
+
+#include <stdbool.h>
+
+#define RIG_PIN "12345678"
+
+struct rig {
+  const char *name;
+  CK_FUNCTION_LIST *f;
+  CK_SLOT_ID slot;
+  CK_SESSION_HANDLE session; /* read/write, the user logged in */
+};
+
+/* The kinds of module: how each finds its configuration. */
+enum rig_kind { RIG_HOLDFAST, RIG_SOFTHSM2, RIG_KINDS };
+
+/* Where SoftHSM2 is; NULL where it is not installed. */
+const char *rig_softhsm2_path(void);
+
+/* Makes a token in a fresh directory below base, which it makes. */
+void rig_open(struct rig *rig, enum rig_kind kind, const char *module, const char *base);
+void rig_close(struct rig *rig);
+
+CK_SESSION_HANDLE rig_session(const struct rig *rig);
+CK_OBJECT_HANDLE rig_ec_key(const struct rig *rig);
+CK_OBJECT_HANDLE rig_rsa_key(const struct rig *rig);
+
+/* Ends the program where rv is not CKR_OK. */
+void rig_check(const struct rig *rig, CK_RV rv, const char *what);
+
+/* Seconds since some start. */
+double rig_now(void);
+
+/* The middle of count values; sorts them. */
+double rig_median(double *values, int count);
+
+/* A directory of this run, removed with all in it by rig_remove_dir. */
+const char *rig_make_dir(void);
+void rig_remove_dir(void);
+
+#endif
