@@ -82,6 +82,22 @@ static hf_err decode_base64(const struct hf_buf *text, struct hf_buf *out)
 }
 
 /* In both: 1 with nothing handed over lets OpenSSL try other decoders; 0 ends the search, and keeps our error. */
+static int fail(struct provider_ctx *ctx, hf_err e)
+{
+  provider_raise(ctx, e);
+  return 0;
+}
+
+/* Opens the key already here: OpenSSL's file store would drop an error from the second step. */
+static hf_err open_key(struct provider_ctx *ctx, const struct hf_buf *body, struct hf_buf *der)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf uri = HF_BUF(URI_MAX);
+  HF_CLEANUP(provider_key_unrefp) struct provider_key *key = NULL;
+  HF_TRY(decode_base64(body, der));
+  HF_TRY(p11_pem_read_der(hf_slice(der->data, der->len), &uri));
+  return provider_load_key(ctx, hf_buf_str(&uri), &key);
+}
+
 static int pem_decode(void *decoder, OSSL_CORE_BIO *in, int selection, OSSL_CALLBACK *callback, void *arg,
                       OSSL_PASSPHRASE_CALLBACK *ask, void *ask_arg)
 {
@@ -95,11 +111,9 @@ static int pem_decode(void *decoder, OSSL_CORE_BIO *in, int selection, OSSL_CALL
   if (!hf_failed(e) && body.len == 0)
     return 1;
   if (!hf_failed(e))
-    e = decode_base64(&body, &der);
-  if (hf_failed(e)) {
-    provider_raise(ctx, e);
-    return 0;
-  }
+    e = open_key(ctx, &body, &der);
+  if (hf_failed(e))
+    return fail(ctx, e);
   int type = OSSL_OBJECT_PKEY;
   char structure[] = STRUCTURE;
   OSSL_PARAM params[] = {
@@ -132,12 +146,9 @@ static int der_decode(void *decoder, OSSL_CORE_BIO *in, int selection, OSSL_CALL
   HF_CLEANUP(provider_key_unrefp) struct provider_key *key = NULL;
   if (!read_uri(ctx, in, &uri))
     return 1;
-  const char *text = hf_buf_str(&uri);
-  hf_err e = text ? provider_load_key(ctx, text, &key) : hf_fail(HF_ERR_NO_MEMORY, "a key");
-  if (hf_failed(e)) {
-    provider_raise(ctx, e);
-    return 0;
-  }
+  hf_err e = provider_load_key(ctx, hf_buf_str(&uri), &key);
+  if (hf_failed(e))
+    return fail(ctx, e);
   return provider_key_hand_over(&key, callback, arg);
 }
 

@@ -101,8 +101,7 @@ static void take_core(struct provider_ctx *ctx, const OSSL_DISPATCH *in, OSSL_FU
   } rows[] = {
     { OSSL_FUNC_CORE_NEW_ERROR, &ctx->new_error },   { OSSL_FUNC_CORE_SET_ERROR_DEBUG, &ctx->set_error_debug },
     { OSSL_FUNC_CORE_VSET_ERROR, &ctx->vset_error }, { OSSL_FUNC_BIO_GETS, &ctx->bio_gets },
-    { OSSL_FUNC_BIO_READ_EX, &ctx->bio_read_ex },
-    { OSSL_FUNC_CORE_GET_PARAMS, ret_get_params },
+    { OSSL_FUNC_BIO_READ_EX, &ctx->bio_read_ex },    { OSSL_FUNC_CORE_GET_PARAMS, ret_get_params },
   };
   for (; in->function_id != 0; in++)
     for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)

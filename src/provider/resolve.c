@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "config/config.h"
 
+#include <openssl/err.h>
 #include <pthread.h>
 
 /* The keys that are open in this process, for every provider context in it. They are never closed: see p11/module.h. */
@@ -144,7 +145,7 @@ static hf_err resolve(struct sources *s, struct p11_key **ret_key)
   return HF_OK;
 }
 
-hf_err provider_resolve_key(struct provider_ctx *ctx, const char *text, struct p11_key **ret_key)
+static hf_err resolve_key(struct provider_ctx *ctx, const char *text, struct p11_key **ret_key)
 {
   struct uri uri = { 0 };
   HF_TRY(uri_parse(text, &uri));
@@ -155,13 +156,23 @@ hf_err provider_resolve_key(struct provider_ctx *ctx, const char *text, struct p
   return e;
 }
 
-hf_err provider_load_key(struct provider_ctx *ctx, const char *uri, struct provider_key **ret_key)
+static hf_err load_key(struct provider_ctx *ctx, const char *uri, struct provider_key **ret_key)
 {
   HF_CLEANUP(p11_key_unrefp) struct p11_key *key = NULL;
   EVP_PKEY *public = NULL;
-  HF_TRY(provider_resolve_key(ctx, uri, &key));
+  HF_TRY(resolve_key(ctx, uri, &key));
   HF_TRY(provider_public_new(ctx, p11_key_public(key), &public));
   return provider_key_new(ctx, HF_TAKE(key), public, ret_key);
+}
+
+hf_err provider_load_key(struct provider_ctx *ctx, const char *uri, struct provider_key **ret_key)
+{
+  if (!uri)
+    return hf_fail(HF_ERR_NO_MEMORY, "a key");
+  ERR_set_mark();
+  hf_err e = load_key(ctx, uri, ret_key);
+  ERR_pop_to_mark();
+  return e;
 }
 
 static hf_err resolve_session(struct sources *s, struct p11_session **ret_session)
@@ -176,7 +187,9 @@ static hf_err resolve_session(struct sources *s, struct p11_session **ret_sessio
 hf_err provider_resolve_session(struct provider_ctx *ctx, const struct uri *uri, struct p11_session **ret_session)
 {
   struct sources s = { ctx, uri, NULL };
+  ERR_set_mark();
   hf_err e = resolve_session(&s, ret_session);
+  ERR_pop_to_mark();
   config_free(s.config);
   return e;
 }

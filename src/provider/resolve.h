@@ -6,12 +6,10 @@
 #include "provider/key.h"
 
 /*
- * The private key that the URI names, a reference. It is kept open under its module and URI, so that loading it again
- * does not log in again; one that has been replaced in the token meanwhile is opened anew.
+ * The private key that the URI names. It is kept open under its module and URI, so that loading it again does not log in
+ * again; one that has been replaced in the token meanwhile is opened anew. What a module leaves in OpenSSL's error queue is
+ * taken out of it.
  */
-hf_err provider_resolve_key(struct provider_ctx *ctx, const char *uri, struct p11_key **ret_key);
-
-/* The same, as a key object for OpenSSL. */
 hf_err provider_load_key(struct provider_ctx *ctx, const char *uri, struct provider_key **ret_key);
 
 /* A session in the URI's token, not logged in: for what anyone may see. */

@@ -9,7 +9,6 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/params.h>
-#include <openssl/proverr.h>
 #include <openssl/rsa.h>
 
 struct signature {
@@ -206,7 +205,10 @@ static int sign(void *sigctx, unsigned char *sig, size_t *siglen, size_t sigsize
     return 1;
   }
   HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(P11_SIGNATURE_MAX);
+  /* A module that uses OpenSSL leaves its own errors in the queue. */
+  ERR_set_mark();
   hf_err e = sign_digest(s, tbs, tbslen, &out);
+  ERR_pop_to_mark();
   if (!hf_failed(e) && out.len > sigsize)
     e = hf_fail(HF_ERR_BUFFER_TOO_SMALL, "a signature of %zu bytes", out.len);
   if (hf_failed(e)) {
