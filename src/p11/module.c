@@ -48,6 +48,16 @@ static pthread_mutex_t *take_lock(void)
 /* Until the end of the scope. */
 #define HOLD_LOCK() HF_CLEANUP(unlockp) __attribute__((unused)) pthread_mutex_t *held = take_lock()
 
+/* The code's own sentence and name, which our token's reason has too, are said once. */
+static const char *trim_reason(char *reason, CK_RV rv)
+{
+  const char *name = hf_rv_name(rv), *sentence = hf_err_text(hf_fail_rv(rv, "%s", reason));
+  size_t len = strlen(reason), name_len = name ? strlen(name) : 0, sentence_len = strlen(sentence);
+  if (name && len > name_len + 3 && strncmp(reason + len - 1 - name_len, name, name_len) == 0)
+    reason[len - name_len - 3] = '\0';
+  return strncmp(reason, sentence, sentence_len) == 0 && reason[sentence_len] == ':' ? reason + sentence_len + 2 : reason;
+}
+
 hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
 {
   if (rv == CKR_OK)
@@ -59,7 +69,7 @@ hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
   va_start(args, fmt);
   vsnprintf(what, sizeof(what), fmt, args);
   va_end(args);
-  hf_err e = hf_fail_rv(rv, "%s%s%s", what, reason[0] ? ": " : "", reason);
+  hf_err e = hf_fail_rv(rv, "%s%s%s", what, reason[0] ? ": " : "", trim_reason(reason, rv));
   return hint[0] ? hf_hint(e, "%s", hint) : e;
 }
 
@@ -123,11 +133,14 @@ static hf_err initialise(struct p11_module *module)
   CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
   CK_RV rv = module->functions->C_Initialize(&args);
   if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-    hf_ignore(p11_fail(module, rv, "%s", module->path));
+    hf_err e = p11_fail(module, rv, "%s", module->path);
     const char *name = hf_rv_name(rv);
-    char code[32];
+    char code[32], hint[256] = "";
     snprintf(code, sizeof(code), "0x%lx", rv);
-    return hf_fail(HF_ERR_MODULE_INIT, "%s (%s)", hf_err_context(), name ? name : code);
+    if (module->ext)
+      snprintf(hint, sizeof(hint), "%s", hf_err_hint(e));
+    e = hf_fail(HF_ERR_MODULE_INIT, "%s (%s)", hf_err_context(), name ? name : code);
+    return hint[0] ? hf_hint(e, "%s", hint) : e;
   }
   module->ours = rv == CKR_OK;
   atomic_fetch_add(&module->generation, 1);
