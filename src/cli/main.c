@@ -72,7 +72,7 @@ static hf_err unknown_command(const char *given)
 
 static int run_group(const char *group, int argc, char **argv)
 {
-  if (asks_help(argc, argv)) {
+  if (asks_help(argc ? 1 : 0, argv)) {
     cli_help_group(stdout, group);
     return report(HF_OK);
   }

@@ -135,7 +135,8 @@ static int open_module(struct util *util)
     return 0;
   if (e.code != HF_ERR_MODULE_INIT)
     return util_fail_why(e, "Could not load the PKCS#11 library/module: %s", util->module_path);
-  return util_fail_why(e, "Could not initialize the library.");
+  util_fail_why(e, "Could not initialize the library.");
+  return util_fail("Please verify that the SoftHSM configuration is correct.");
 }
 
 static const struct action_row {
