@@ -45,11 +45,11 @@ openssl_conf = init
 [init]
 providers = providers
 [providers]
-default = default
-holdfast = holdfast
-[default]
+default = default_section
+holdfast = holdfast_section
+[default_section]
 activate = 1
-[holdfast]
+[holdfast_section]
 module = $build/src/provider/holdfast.so
 activate = 1
 [req]
@@ -106,8 +106,8 @@ show holdfast config set device.cryptoki.pin_source "$work/device/pin"
 show holdfast token init --label "$id" --so-pin-source so-pin --pin-source pin
 
 step "It generates its keys inside the token: one for the cloud, one for its own MQTT server"
-show holdfast key generate --label device-key
-show holdfast key generate --label server-key
+show holdfast key generate --label device-key --id 01
+show holdfast key generate --label server-key --id 02
 show holdfast config set device.key_uri "pkcs11:token=$id;object=device-key;type=private"
 
 step "It signs its own certificate request, with the key in the token; the CA signs the certificate"
@@ -165,7 +165,7 @@ step "Can the key be taken?"
 GNUTLS_PIN=$(cat pin)
 export GNUTLS_PIN
 show_grep 'Object:|Type:|Label:|Flags:' p11tool --provider "$token_module" --login --list-privkeys "pkcs11:token=$id"
-show_failing p11tool --provider "$token_module" --login --export "pkcs11:token=$id;object=device-key;type=private"
-show_failing grep -rl "PRIVATE KEY" .
+show_failing "its value stays in the token" p11tool --provider "$token_module" --login --export "pkcs11:token=$id;object=device-key;type=private"
+show_failing "no file of the device holds a key" grep -rl "PRIVATE KEY" .
 
 title "Done in $(($(date +%s) - started)) s. The private keys never left the token."

@@ -94,7 +94,9 @@ show_grep() { # EXTENDED-REGEX COMMAND...
 }
 
 # A command that must fail: that is what it is run for.
-show_failing() {
+show_failing() { # WHAT-THAT-MEANS COMMAND...
+  meaning=$1
+  shift
   print_command "$@"
   last_log=$work/logs/command
   if "$@" >"$last_log" 2>&1 </dev/null; then
@@ -103,7 +105,7 @@ show_failing() {
   printf '%s' "$dim"
   head -n 3 "$last_log" | indent
   printf '%s' "$plain"
-  tick "refused"
+  tick "$meaning"
 }
 
 quiet() {

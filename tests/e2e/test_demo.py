@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo passes, and leaves nothing behind: not when it passes, not when a step fails, not when it is interrupted."""
+
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+from conftest import SOURCE, built
+
+
+@pytest.fixture
+def demo(build, holdfast):
+    for part in ("src/token/libholdfast-token.so", "src/provider/holdfast.so"):
+        built(build / part)
+    return [str(SOURCE / "demo/demo.sh"), str(build)]
+
+
+def leftovers(workdir):
+    """Processes that name the demo's directory (where /proc tells of them), and the directory itself."""
+    found = [path.name for path in workdir.glob("holdfast-demo-*")]
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{workdir}/holdfast-demo-" in command:
+            found.append(command)
+    return found
+
+
+def wait_until(condition, what, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def test_it_passes_and_cleans_up(demo, run, workdir):
+    output = run(demo, timeout=120).stdout
+    assert "arrived at the cloud: devices/demo-device/telemetry/temperature" in output
+    assert "arrived on the device: commands/fan on" in output
+    assert "CKA_NEVER_EXTRACTABLE" in output
+    assert "no file of the device holds a key" in output
+    assert leftovers(workdir) == []
+
+
+def test_no_pin_is_shown(demo, run, workdir):
+    fake = workdir / "od"
+    fake.write_text('#!/bin/sh\nprintf . >> "$0.count"; wc -c < "$0.count"\n')
+    fake.chmod(0o755)
+    result = run(["sh", "-c", 'PATH="$0:$PATH" exec "$@"', str(workdir), *demo], timeout=120)
+    for pin in ("0000100002", "0000300004"):
+        assert pin not in result.stdout + result.stderr
+
+
+def test_a_failing_step_says_which_and_why(demo, run, workdir):
+    fake = workdir / "mosquitto"
+    fake.write_text("#!/bin/sh\necho 'broker: no luck today'; exit 3\n")
+    fake.chmod(0o755)
+    result = run(["sh", "-c", 'PATH="$0:$PATH" exec "$@"', str(workdir), *demo], timeout=60, code=1)
+    assert "Step 4 failed: Elsewhere, the cloud" in result.stderr
+    assert "broker: no luck today" in result.stderr
+    assert leftovers(workdir) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_cleans_up(demo, server, workdir, number):
+    process = server(demo, line="listening on port")
+    assert leftovers(workdir)
+    # The terminal sends Ctrl-C to the whole group; a service manager sends SIGTERM to the first process.
+    if number == signal.SIGINT:
+        process.signal(number)
+    else:
+        os.kill(process.process.pid, number)
+    wait_until(lambda: process.process.poll() is not None, "the demo did not end")
+    assert process.process.returncode != 0
+    wait_until(lambda: leftovers(workdir) == [], f"left behind: {leftovers(workdir)}")
