@@ -148,7 +148,7 @@ static hf_err await_refusal(SSL *ssl, const struct tls_server *server, const str
     if (rc == 1)
       return HF_OK;
     hf_err e = go_on(ssl, rc, server, seen, deadline_ms);
-    if (e.code == HF_ERR_TIMEOUT)
+    if (seen->ticket || e.code == HF_ERR_TIMEOUT)
       return HF_OK;
     HF_TRY(e);
   }

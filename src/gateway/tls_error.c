@@ -50,12 +50,12 @@ static const struct reason_row handshake_reasons[] = {
   { SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "it wants another TLS version", "TLS 1.2 or later is needed on the server." },
   { SSL_R_UNSUPPORTED_PROTOCOL, "it offers only a TLS version that is not safe",
     "TLS 1.2 or later is needed on the server." },
-  { SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "our signature does not fit our certificate",
-    "The key and the certificate do not belong together." },
+  { SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "it could not verify a signature of ours",
+    "Perhaps it trusts another CA of the same name as the one that issued the device's certificate." },
   { SSL_R_TLSV1_UNRECOGNIZED_NAME, "it does not know this host name", HINT_NAME },
   { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port", "Check the port in mqtt.url; MQTT with TLS is usually 8883." },
   { SSL_R_UNEXPECTED_EOF_WHILE_READING, "it closed the connection",
-    "Check that the port speaks MQTT with TLS; see the server's log." },
+    "Check that the port speaks MQTT with TLS (8883, as a rule); see the server's log." },
 };
 
 static const struct reason_row *find(const struct reason_row *rows, size_t count, int code)
@@ -89,15 +89,17 @@ static void first_words(char *out, size_t size)
 hf_err tls_error_handshake(const struct tls_server *server)
 {
   unsigned long code = ERR_peek_last_error();
+  /* A connection that was reset leaves nothing in the queue. */
+  int reason = code ? ERR_GET_REASON(code) : SSL_R_UNEXPECTED_EOF_WHILE_READING;
   const struct reason_row *row = NULL;
-  if (ERR_GET_LIB(code) == ERR_LIB_SSL)
-    row = find(handshake_reasons, HF_ARRAY_LEN(handshake_reasons), ERR_GET_REASON(code));
+  if (!code || ERR_GET_LIB(code) == ERR_LIB_SSL)
+    row = find(handshake_reasons, HF_ARRAY_LEN(handshake_reasons), reason);
   char words[256];
   first_words(words, sizeof(words));
   ERR_clear_error();
   if (row)
     return hf_hint(hf_fail(HF_ERR_TLS, "%s: %s", server->address, row->text), "%s", row->hint);
-  return hf_fail(HF_ERR_TLS, "%s: %s", server->address, words[0] ? words : "the connection was closed");
+  return hf_fail(HF_ERR_TLS, "%s: %s", server->address, words);
 }
 
 hf_err tls_error_file(enum hf_code code, const char *what, const char *path)
