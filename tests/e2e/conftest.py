@@ -54,8 +54,8 @@ def workdir():
 
 @pytest.fixture
 def env(workdir):
-    """The environment that run and server start from. A test may change it."""
-    return clean_env(workdir)
+    """The environment that run and server start from. A test may change it. The configuration is the test's own, for root too."""
+    return {**clean_env(workdir), "HOLDFAST_CONFIG": str(workdir / "config.json")}
 
 
 @pytest.fixture
