@@ -99,7 +99,8 @@ static hf_err handles_add(struct handles *all, const CK_OBJECT_HANDLE *more, siz
     all->list = list;
     all->capacity = capacity;
   }
-  memcpy(all->list + all->count, more, count * sizeof(*more));
+  if (count > 0)
+    memcpy(all->list + all->count, more, count * sizeof(*more));
   all->count += count;
   return HF_OK;
 }
