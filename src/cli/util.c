@@ -133,8 +133,11 @@ static int open_module(struct util *util)
     e = p11_module_open(util->module_path, &util->module);
   if (!hf_failed(e))
     return 0;
-  if (e.code != HF_ERR_MODULE_INIT)
-    return util_fail_why(e, "Could not load the PKCS#11 library/module: %s", util->module_path);
+  if (e.code != HF_ERR_MODULE_INIT) {
+    util_fail("Could not load the PKCS#11 library/module: %s", hf_err_context());
+    fprintf(stderr, "  hint: %s\n", hf_err_hint(e));
+    return 1;
+  }
   util_fail_why(e, "Could not initialize the library.");
   return util_fail("Please verify that the SoftHSM configuration is correct.");
 }
