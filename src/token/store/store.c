@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 enum { READERS_MAX = 1024, IDLE_MAX = 8, SMALLEST_FILE = 8192 };
 
@@ -273,6 +274,13 @@ uint64_t store_snapshot(const struct store_txn *txn)
   return mdb_txn_id(txn->mdb);
 }
 
+/* A write that was cut short for want of room reads as EIO in LMDB. */
+static int true_reason(const struct store *store, int rc)
+{
+  struct statvfs fs;
+  return rc == EIO && statvfs(store->dir, &fs) == 0 && fs.f_bavail == 0 ? ENOSPC : rc;
+}
+
 hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, void *arg), void *arg)
 {
   struct store_txn txn = { .store = store };
@@ -285,7 +293,7 @@ hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, 
     return e;
   }
   rc = mdb_txn_commit(txn.mdb);
-  return rc ? mdb_fail(rc, store->dir) : HF_OK;
+  return rc ? mdb_fail(true_reason(store, rc), store->dir) : HF_OK;
 }
 
 static MDB_val val(struct hf_slice slice)
