@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/check.h"
 
+#include "base/text.h"
 #include "config/address.h"
 #include "uri/uri.h"
 
-#include <assert.h>
 #include <limits.h>
 
-enum { ID_MAX = 64 /* ub-common-name: the id is a certificate's CN */, TOPIC_MAX = 256, PIN_MAX = 255, KEY_MAX = 64 };
-
-#define KEY_FITS(id, key, ...) static_assert(sizeof(key) <= KEY_MAX, "a longer key needs a larger KEY_MAX");
-CONFIG_TABLE(KEY_FITS)
-#undef KEY_FITS
+enum { ID_MAX = 64 /* ub-common-name: the id is a certificate's CN */, TOPIC_MAX = 256, PIN_MAX = 255 };
 
 static bool is_printable(const char *value)
 {
@@ -21,72 +17,64 @@ static bool is_printable(const char *value)
   return true;
 }
 
-static bool is_id(const struct config_row *row, const char *value)
+static bool is_id(const char *value)
 {
-  (void)row;
   return value[0] && strlen(value) <= ID_MAX && !strpbrk(value, "/+#") && is_printable(value);
 }
 
-static bool is_path(const struct config_row *row, const char *value)
+static bool is_path(const char *value)
 {
-  (void)row;
   return value[0] == '/' && strlen(value) < PATH_MAX && is_printable(value);
 }
 
-static bool is_bool(const struct config_row *row, const char *value)
+static bool is_bool(const char *value)
 {
-  (void)row;
   return strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
 }
 
-static bool is_choice(const struct config_row *row, const char *value)
+static bool is_choice(const char *choices, const char *value)
 {
   size_t len = strlen(value);
-  for (const char *at = row->choices; len > 0 && at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+  for (const char *at = choices; len > 0 && at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
     if (strcspn(at, "|") == len && memcmp(at, value, len) == 0)
       return true;
   return false;
 }
 
-static bool is_uri(const struct config_row *row, const char *value)
+static bool is_uri(const char *value)
 {
-  (void)row;
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   return uri_is_pkcs11(value) && !hf_failed(uri_parse(value, &uri));
 }
 
-static bool is_address(const struct config_row *row, const char *value)
+static bool is_address(const char *value)
 {
-  (void)row;
   struct config_address address;
   return config_address_parse(value, "8883", &address);
 }
 
-static bool is_topic(const struct config_row *row, const char *value)
+static bool is_topic(const char *value)
 {
-  (void)row;
   return value[0] && strlen(value) <= TOPIC_MAX && !strpbrk(value, "+#") && is_printable(value);
 }
 
-static bool is_pin_source(const struct config_row *row, const char *value)
+static bool is_pin_source(const char *value)
 {
-  (void)row;
   static const char *const schemes[] = { "env:", "credential:", "file:" };
   for (size_t i = 0; i < HF_ARRAY_LEN(schemes); i++)
     if (strncmp(value, schemes[i], strlen(schemes[i])) == 0)
       return value[strlen(schemes[i])] && is_printable(value);
-  return is_path(row, value);
+  return is_path(value);
 }
 
-static bool is_pin(const struct config_row *row, const char *value)
+static bool is_pin(const char *value)
 {
-  (void)row;
   return value[0] && strlen(value) <= PIN_MAX;
 }
 
 struct type_row {
   const char *name;
-  bool (*allows)(const struct config_row *row, const char *value);
+  bool (*allows)(const char *value);
   const char *must_be;
 };
 
@@ -94,7 +82,7 @@ static const struct type_row types[CONFIG_TYPE_COUNT] = {
   [CONFIG_TYPE_ID] = { "id", is_id, "1 to 64 printable characters without '/', '+' and '#'" },
   [CONFIG_TYPE_PATH] = { "path", is_path, "an absolute path" },
   [CONFIG_TYPE_BOOL] = { "bool", is_bool, "true or false" },
-  [CONFIG_TYPE_ENUM] = { "enum", is_choice, NULL },
+  [CONFIG_TYPE_ENUM] = { "enum", NULL, NULL /* by the row's choices */ },
   [CONFIG_TYPE_URI] = { "uri", is_uri, "a PKCS #11 URI, like pkcs11:token=NAME;object=KEY;type=private" },
   [CONFIG_TYPE_ADDRESS] = { "address", is_address, "HOST, HOST:PORT or mqtts://HOST:PORT" },
   [CONFIG_TYPE_TOPIC] = { "topic", is_topic, "an MQTT topic without '+' and '#'" },
@@ -110,29 +98,9 @@ const char *config_type_name(enum config_type type)
 const char *config_check(const struct config_row *row, const char *value)
 {
   const struct type_row *type = &types[row->type];
-  if (type->allows(row, value))
-    return NULL;
-  return type->must_be ? type->must_be : row->choices;
-}
-
-/* Levenshtein's distance, by one row of the matrix. */
-static size_t distance(const char *a, const char *b)
-{
-  size_t row[KEY_MAX];
-  size_t width = strlen(b);
-  for (size_t j = 0; j <= width; j++)
-    row[j] = j;
-  for (size_t i = 0; a[i]; i++) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < width; j++) {
-      size_t replaced = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      size_t least = row[j] < diagonal ? row[j] + 1 : diagonal + 1;
-      row[j + 1] = replaced < least ? replaced : least;
-    }
-  }
-  return row[width];
+  if (row->choices)
+    return is_choice(row->choices, value) ? NULL : row->choices;
+  return type->allows(value) ? NULL : type->must_be;
 }
 
 const char *config_nearest(const char *name)
@@ -140,7 +108,7 @@ const char *config_nearest(const char *name)
   size_t best = SIZE_MAX;
   const char *nearest = config_row(0)->key;
   for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++) {
-    size_t d = distance(name, config_row(key)->key);
+    size_t d = hf_text_distance(name, config_row(key)->key);
     if (d < best) {
       best = d;
       nearest = config_row(key)->key;

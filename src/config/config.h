@@ -34,8 +34,6 @@
     "Where the PIN is: a file's path, env:NAME or credential:NAME")                                                   \
   X(DEVICE_CRYPTOKI_PIN, "device.cryptoki.pin", PIN, NULL, NULL, "The PIN itself; better is device.cryptoki.pin_source") \
   X(C8Y_URL, "c8y.url", ADDRESS, NULL, NULL, "Cumulocity: HOST or HOST:PORT")                                         \
-  X(C8Y_ROOT_CERT_PATH, "c8y.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                           \
-    "Certificates that Cumulocity's is checked with: a file or a directory")                                          \
   X(MQTT_URL, "mqtt.url", ADDRESS, NULL, NULL, "An MQTT broker: HOST, HOST:PORT or mqtts://HOST:PORT")                \
   X(MQTT_ROOT_CERT_PATH, "mqtt.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                         \
     "Certificates that the broker's is checked with: a file or a directory")                                          \

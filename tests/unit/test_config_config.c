@@ -290,7 +290,7 @@ static void test_two_who_change_it_wait_for_each_other(void **state)
 {
   (void)state;
   static const enum config_key keys[] = { CONFIG_DEVICE_CERT_PATH, CONFIG_DEVICE_CSR_PATH, CONFIG_DEVICE_KEY_PATH,
-                                          CONFIG_C8Y_ROOT_CERT_PATH };
+                                          CONFIG_MQTT_ROOT_CERT_PATH };
   put("{}");
   for (size_t i = 0; i < HF_ARRAY_LEN(keys); i++)
     if (fork() == 0) {
