@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* With clang, a fortified libc makes macros of these. */
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok gets strncpy strncat atoi atol
 
 #endif

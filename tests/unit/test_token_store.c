@@ -72,7 +72,7 @@ static void test_garbage(void **state)
   data_file(path, sizeof(path));
   int fd = open(path, O_WRONLY);
   for (int i = 0; i < 8192; i++)
-    assert_int_equal(1, write(fd, "garbage" + i % 7, 1));
+    assert_int_equal(1, write(fd, &"garbage"[i % 7], 1));
   close(fd);
   expect_left_out();
 }
