@@ -47,7 +47,7 @@ static const char usage[] =
   "  --so-pin <PIN>    The PIN for the Security Officer (SO).\n"
   "  --token <label>   Will use the token with a matching token label.\n";
 
-static void print_error(const char *fmt, va_list args)
+__attribute__((format(printf, 1, 0))) static void print_error(const char *fmt, va_list args)
 {
   fflush(stdout);
   fputs("ERROR: ", stderr);
