@@ -54,5 +54,5 @@ def broker_conf(directory, name, port, ca, cert, key, extra=""):
     """A mosquitto that asks its clients for certificates. Runs as the user who started it, root too."""
     path = directory / f"{name}.conf"
     path.write_text(f"listener {port} 127.0.0.1\ncafile {ca}\ncertfile {cert}\nkeyfile {key}\nrequire_certificate true\n"
-                    f"allow_anonymous true\nuser root\npersistence false\nlog_dest stdout\nlog_type all\n{extra}")
+                    f"allow_anonymous true\nuser root\npersistence false\nlog_dest stderr\nlog_type all\n{extra}")
     return path
