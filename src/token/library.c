@@ -25,7 +25,8 @@ struct state {
 
 struct slot {
   CK_SLOT_ID id;
-  struct token *token; /* NULL: uninitialised */
+  char *dir;           /* the token's; NULL: uninitialised */
+  struct token *token; /* NULL: could not be opened so far */
   bool gone;           /* deleted; kept for sessions that still point here */
 };
 
@@ -88,9 +89,10 @@ static hf_err state_page(struct state **ret_state)
   return HF_OK;
 }
 
-static CK_SLOT_ID id_of_serial(const char *serial)
+/* Of the last eight hex digits of a serial. */
+static CK_SLOT_ID id_of_serial(const char *digits)
 {
-  return (CK_SLOT_ID)(strtoul(serial + SERIAL_CHARS / 2, NULL, 16) & 0x7FFFFFFF);
+  return (CK_SLOT_ID)(strtoul(digits, NULL, 16) & 0x7FFFFFFF);
 }
 
 static struct slot *find_slot(CK_SLOT_ID id)
@@ -101,12 +103,17 @@ static struct slot *find_slot(CK_SLOT_ID id)
   return NULL;
 }
 
-static hf_err add_slot(CK_SLOT_ID id, struct token *token)
+/* dir NULL: a slot with an uninitialised token. */
+static hf_err add_slot(CK_SLOT_ID id, const char *dir, struct token *token)
 {
   struct slot *slot = library.count < SLOTS_MAX ? calloc(1, sizeof(*slot)) : NULL;
-  if (!slot)
+  char *copy = dir ? strdup(dir) : NULL;
+  if (!slot || (dir && !copy)) {
+    free(slot);
+    free(copy);
     return hf_fail(HF_ERR_NO_MEMORY, "%zu slots", library.count);
-  *slot = (struct slot){ .id = id, .token = token };
+  }
+  *slot = (struct slot){ .id = id, .dir = copy, .token = token };
   library.slots[library.count++] = slot;
   return HF_OK;
 }
@@ -114,27 +121,33 @@ static hf_err add_slot(CK_SLOT_ID id, struct token *token)
 static bool known_dir(const char *dir)
 {
   for (size_t i = 0; i < library.count; i++)
-    if (library.slots[i]->token && strcmp(token_dir(library.slots[i]->token), dir) == 0)
+    if (library.slots[i]->dir && strcmp(library.slots[i]->dir, dir) == 0)
       return true;
   return false;
 }
 
-/* One that cannot be opened is logged and left out: it must not take the others with it. */
+/*
+ * A token that cannot be opened has its slot all the same, under a number from its directory's name: whoever asks for it is
+ * told why, and finds it once it is mended. It does not take the others with it.
+ */
 static hf_err add_token_dir(const char *dir)
 {
-  struct token *token;
+  struct token *token = NULL;
   struct header header;
+  const char *serial = dir + strlen(dir) - SERIAL_CHARS / 2;
   hf_err e = token_open(&library.conf, dir, &token);
-  if (hf_failed(e)) {
+  if (!hf_failed(e))
+    e = token_header(token, &header);
+  if (e.code == HF_ERR_NO_MEMORY)
+    return e;
+  if (hf_failed(e))
     hf_ignore(hf_log_err(e, "opening a token"));
-    return e.code == HF_ERR_NO_MEMORY ? e : HF_OK;
-  }
-  e = token_header(token, &header);
-  CK_SLOT_ID id = hf_failed(e) ? 0 : id_of_serial(header.serial);
+  else
+    serial = header.serial + SERIAL_CHARS / 2;
+  CK_SLOT_ID id = id_of_serial(serial);
   while (find_slot(id))
     id = (id + 1) & 0x7FFFFFFF;
-  if (!hf_failed(e))
-    e = add_slot(id, token);
+  e = add_slot(id, dir, token);
   if (hf_failed(e))
     token_close(token);
   return e;
@@ -184,20 +197,20 @@ static hf_err ensure_free_slot(void)
 {
   CK_SLOT_ID id = 0;
   for (size_t i = 0; i < library.count; i++) {
-    if (!library.slots[i]->token)
+    if (!library.slots[i]->dir)
       return HF_OK;
     id += !library.slots[i]->gone;
   }
   while (find_slot(id))
     id++;
-  return add_slot(id, NULL);
+  return add_slot(id, NULL, NULL);
 }
 
 static int by_place(const void *a, const void *b)
 {
   const struct slot *x = *(struct slot *const *)a, *y = *(struct slot *const *)b;
-  if (!x->token != !y->token)
-    return x->token ? -1 : 1;
+  if (!x->dir != !y->dir)
+    return x->dir ? -1 : 1;
   return x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -214,6 +227,7 @@ static void free_slots(void)
 {
   for (size_t i = 0; i < library.count; i++) {
     token_close(library.slots[i]->token);
+    free(library.slots[i]->dir);
     free(library.slots[i]);
   }
   library.count = 0;
@@ -314,16 +328,28 @@ CK_SLOT_ID slot_id(const struct slot *slot)
   return slot->id;
 }
 
+static hf_err try_again(struct slot *slot, struct token **ret_token)
+{
+  pthread_rwlock_wrlock(&library.lock);
+  hf_err e = slot->token ? HF_OK : token_open(&library.conf, slot->dir, &slot->token);
+  if (!hf_failed(e))
+    *ret_token = slot->token;
+  pthread_rwlock_unlock(&library.lock);
+  return e;
+}
+
 hf_err slot_token(struct slot *slot, struct token **ret_token)
 {
   pthread_rwlock_rdlock(&library.lock);
   struct token *token = slot->token;
-  bool gone = slot->gone;
+  bool gone = slot->gone, initialized = slot->dir;
   pthread_rwlock_unlock(&library.lock);
   if (gone)
     return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token in slot %lu was deleted", slot->id);
-  if (!token)
+  if (!initialized)
     return hf_fail(HF_ERR_TOKEN_NOT_RECOGNIZED, "the token in slot %lu is not initialised", slot->id);
+  if (!token)
+    return try_again(slot, ret_token);
   *ret_token = token;
   return HF_OK;
 }
@@ -331,7 +357,7 @@ hf_err slot_token(struct slot *slot, struct token **ret_token)
 bool slot_uninitialized(struct slot *slot)
 {
   pthread_rwlock_rdlock(&library.lock);
-  bool uninitialized = !slot->token;
+  bool uninitialized = !slot->dir;
   pthread_rwlock_unlock(&library.lock);
   return uninitialized;
 }
@@ -340,7 +366,8 @@ bool slot_uninitialized(struct slot *slot)
 static bool serial_taken(const char *serial, void *arg)
 {
   (void)arg;
-  return id_of_serial(serial) < SLOTS_MAX || find_slot(id_of_serial(serial));
+  CK_SLOT_ID id = id_of_serial(serial + SERIAL_CHARS / 2);
+  return id < SLOTS_MAX || find_slot(id);
 }
 
 /* Keeps the slot's number until C_Finalize: C_InitPIN follows in the same process, by the same number. */
@@ -348,11 +375,12 @@ static hf_err init_free_slot(struct slot *slot, struct hf_slice so_pin, const ui
 {
   struct token *token;
   pthread_rwlock_wrlock(&library.lock);
-  hf_err e = slot->token ? hf_fail(HF_ERR_SESSION_EXISTS, "slot %lu was initialised by another thread", slot->id)
-                         : token_create(&library.conf, so_pin, label, serial_taken, NULL, &token);
+  hf_err e = slot->dir ? hf_fail(HF_ERR_SESSION_EXISTS, "slot %lu was initialised by another thread", slot->id)
+                       : token_create(&library.conf, so_pin, label, serial_taken, NULL, &token);
   if (!hf_failed(e)) {
+    slot->dir = strdup(token_dir(token));
     slot->token = token;
-    e = ensure_free_slot();
+    e = slot->dir ? ensure_free_slot() : hf_fail(HF_ERR_NO_MEMORY, "slot %lu", slot->id);
   }
   pthread_rwlock_unlock(&library.lock);
   return e;

@@ -30,7 +30,8 @@ hf_err library_slot_ids(CK_SLOT_ID *ids, CK_ULONG room, CK_ULONG *ret_count);
 hf_err library_slot(CK_SLOT_ID id, struct slot **ret_slot);
 CK_SLOT_ID slot_id(const struct slot *slot);
 
-/* Its token; fails with TOKEN_NOT_RECOGNIZED where it is uninitialised, TOKEN_NOT_PRESENT where it was deleted. */
+/* Its token; fails with TOKEN_NOT_RECOGNIZED where it is uninitialised, TOKEN_NOT_PRESENT where it was deleted, and as
+ * token_open where it could not be opened so far and still cannot. */
 hf_err slot_token(struct slot *slot, struct token **ret_token);
 bool slot_uninitialized(struct slot *slot);
 

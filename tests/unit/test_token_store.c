@@ -2,11 +2,14 @@
 /* The store under damage: a clear error, nothing lost that is whole, never a wrong key. */
 #include "token_rig.h"
 
+#include "holdfast/token-ext.h"
 #include "token/store/store.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+
+CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, struct hf_ck_interface **interface, CK_FLAGS flags);
 
 static void data_file(char *path, size_t size)
 {
@@ -42,13 +45,24 @@ static CK_SESSION_HANDLE reopen(void)
   return h;
 }
 
-/* A token that cannot be opened is left out; the module serves the others. */
-static void expect_left_out(void)
+/* A token that cannot be opened keeps its slot, which says why; the module serves the others. */
+static void expect_damaged(const char *why)
 {
+  CK_TOKEN_INFO info;
+  CK_SESSION_HANDLE h;
+  struct hf_ck_interface *interface;
+  char text[1024], hint[256];
   assert_ok(C_Initialize(NULL));
-  assert_int_equal(1, slot_count());
-  assert_rv(CKR_TOKEN_NOT_RECOGNIZED,
-            C_OpenSession(rig_first_slot(), CKF_SERIAL_SESSION, NULL, NULL, &(CK_SESSION_HANDLE){ 0 }));
+  assert_int_equal(2, slot_count());
+  CK_SLOT_ID slot = rig_first_slot();
+  assert_rv(CKR_DEVICE_ERROR, C_GetTokenInfo(slot, &info));
+  assert_rv(CKR_DEVICE_ERROR, C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &h));
+  assert_ok(C_GetInterface(utf8(HOLDFAST_TOKEN_INTERFACE), NULL, &interface, 0));
+  assert_rv(CKR_DEVICE_ERROR, C_GetTokenInfo(slot, &info));
+  ((struct holdfast_token_ext *)interface->function_list)->last_error(text, sizeof(text), hint, sizeof(hint));
+  assert_contains(text, rig_dir);
+  assert_contains(text, why);
+  assert_contains(hint, "backup");
 }
 
 static void test_emptied(void **state)
@@ -58,7 +72,7 @@ static void test_emptied(void **state)
   make_and_close(1);
   data_file(path, sizeof(path));
   assert_int_equal(0, truncate(path, 0));
-  expect_left_out();
+  expect_damaged("cut short");
   struct stat st;
   assert_int_equal(0, stat(path, &st));
   assert_int_equal(0, st.st_size); /* and nothing was made anew in its place */
@@ -74,7 +88,7 @@ static void test_garbage(void **state)
   for (int i = 0; i < 8192; i++)
     assert_int_equal(1, write(fd, &"garbage"[i % 7], 1));
   close(fd);
-  expect_left_out();
+  expect_damaged("MDB_INVALID");
 }
 
 static void test_truncated(void **state)
@@ -234,6 +248,37 @@ static void test_disk_full(void **state)
   assert_int_equal(created + 1, rig_find(h, NULL, 0, NULL));
 }
 
+static void copy_file(const char *from, const char *to)
+{
+  static char bytes[1 << 20];
+  int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  ssize_t len = read(in, bytes, sizeof(bytes));
+  assert_int_equal(len, write(out, bytes, (size_t)len));
+  close(in);
+  close(out);
+}
+
+/* Restored from a backup, it is there again at the next call. */
+static void test_mended(void **state)
+{
+  (void)state;
+  char path[PATH_MAX], backup[PATH_MAX];
+  CK_TOKEN_INFO info;
+  make_and_close(1);
+  data_file(path, sizeof(path));
+  snprintf(backup, sizeof(backup), "%.200s/backup", rig_dir);
+  copy_file(path, backup);
+  assert_int_equal(0, truncate(path, 0));
+  assert_ok(C_Initialize(NULL));
+  CK_SLOT_ID slot = rig_first_slot();
+  assert_rv(CKR_DEVICE_ERROR, C_GetTokenInfo(slot, &info));
+  copy_file(backup, path);
+  assert_ok(C_GetTokenInfo(slot, &info));
+  CK_SESSION_HANDLE h = rig_open_session(slot, 0);
+  assert_ok(rig_login(h, CKU_USER, USER_PIN));
+  assert_int_equal(1, rig_find_label(h, "object 0", NULL));
+}
+
 /* What was open in one process is found by another that comes later, whole. */
 static void test_reopen(void **state)
 {
@@ -250,6 +295,7 @@ int main(void)
     RIG_TEST(test_emptied),     RIG_TEST(test_garbage),          RIG_TEST(test_truncated),
     RIG_TEST(test_flipped_bit), RIG_TEST(test_reading), RIG_TEST(test_sealed_at_rest),
     RIG_TEST(test_reopen),
+    RIG_TEST(test_mended),
     cmocka_unit_test_setup_teardown(test_disk_full, small_disk_up, small_disk_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
