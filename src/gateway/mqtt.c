@@ -254,12 +254,16 @@ hf_err mqtt_publish(struct mqtt *mqtt, const char *topic, const char *payload)
 
 static void say_goodbye(struct mqtt *mqtt)
 {
-  MQTTAsync_disconnectOptions disconnect = MQTTAsync_disconnectOptions_initializer;
+  const MQTTAsync_disconnectOptions v3 = MQTTAsync_disconnectOptions_initializer, v5 = MQTTAsync_disconnectOptions_initializer5;
+  MQTTAsync_disconnectOptions disconnect = mqtt->v5 ? v5 : v3;
   disconnect.context = mqtt;
-  if (mqtt->v5)
+  if (mqtt->v5) {
     disconnect.onSuccess5 = on_success5;
-  else
+    disconnect.onFailure5 = on_failure5;
+  } else {
     disconnect.onSuccess = on_success;
+    disconnect.onFailure = on_failure;
+  }
   begin(mqtt);
   struct outcome outcome;
   if (MQTTAsync_disconnect(mqtt->client, &disconnect) == MQTTASYNC_SUCCESS)
