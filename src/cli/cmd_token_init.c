@@ -47,6 +47,16 @@ static hf_err report(const struct p11_token *token)
   return HF_OK;
 }
 
+/* Before anything is changed: a token whose user PIN is then refused would be left half set up. */
+static hf_err check_length(const struct p11_token *token, const char *title, const struct hf_secret *pin)
+{
+  size_t len = hf_secret_len(pin);
+  if (len >= token->pin_min && (token->pin_max == 0 || len <= token->pin_max))
+    return HF_OK;
+  return hf_hint(hf_fail(HF_ERR_PIN_LEN_RANGE, "the %s has %zu characters; nothing was changed", title, len),
+                 "This token takes %lu to %lu characters.", token->pin_min, token->pin_max);
+}
+
 static hf_err run(const struct cli_args *args)
 {
   char *label = NULL;
@@ -57,7 +67,9 @@ static hf_err run(const struct cli_args *args)
   HF_TRY(cli_module_open(args, &module));
   HF_TRY(choose(args, module, &token));
   HF_TRY(cli_pin_option(args, "so-pin", "SO PIN", true, &so_pin));
+  HF_TRY(check_length(&token, "SO PIN", so_pin));
   HF_TRY(cli_pin_option(args, "pin", "user PIN", true, &pin));
+  HF_TRY(check_length(&token, "user PIN", pin));
   HF_TRY(initialise(module, token.slot, label, so_pin, pin, &token));
   return report(&token);
 }

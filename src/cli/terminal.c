@@ -3,6 +3,7 @@
 #include "cli/pin.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <termios.h>
 
@@ -17,6 +18,14 @@ void cli_print_text(FILE *out, const char *text, size_t len)
   }
 }
 
+/* The signal that came while the echo was off. */
+static volatile sig_atomic_t caught;
+
+static void catch_signal(int number)
+{
+  caught = number;
+}
+
 /* One line from the terminal, without its end. Unbuffered, so that nothing of it stays in stdio. */
 static hf_err read_line(char *out, size_t size)
 {
@@ -24,7 +33,7 @@ static hf_err read_line(char *out, size_t size)
   for (;;) {
     char c;
     ssize_t n = read(STDIN_FILENO, &c, 1);
-    if (n < 0 && errno == EINTR)
+    if (n < 0 && errno == EINTR && !caught)
       continue;
     if (n <= 0)
       return hf_fail(HF_ERR_IO, "nothing was entered");
@@ -45,10 +54,18 @@ static hf_err read_hidden_line(char *out, size_t size)
     return hf_fail(HF_ERR_PIN_MISSING, "there is no terminal to ask on");
   struct termios hidden = before;
   hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-  if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0)
-    return hf_fail_errno(errno, "turning off the terminal's echo");
-  hf_err e = read_line(out, size);
+  /* Who ends the program at the prompt gets a terminal that echoes. */
+  static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+  struct sigaction kept[HF_ARRAY_LEN(signals)];
+  for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
+    sigaction(signals[i], &(struct sigaction){ .sa_handler = catch_signal }, &kept[i]);
+  hf_err e = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? read_line(out, size)
+                                                            : hf_fail_errno(errno, "turning off the terminal's echo");
   (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+  for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
+    sigaction(signals[i], &kept[i], NULL);
+  if (caught)
+    raise(caught);
   return e;
 }
 

@@ -4,9 +4,13 @@
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
+import signal
 import subprocess
+import termios
+import time
 
 import pytest
 
@@ -197,6 +201,15 @@ def test_token_init_without_pin(hf):
     refused(hf("token", "init", "--label", "x", "--so-pin-source", "none.pin", code=1), "not found: none.pin: .*", ".*")
     refused(hf("token", "init", "--label", "x", "--so-pin-source", "so.pin", "--so-pin", "1234", code=2),
             "wrong usage: --so-pin and --so-pin-source exclude each other", ".*")
+
+
+def test_pin_too_short_changes_nothing(hf, workdir):
+    for options, title in ((["--so-pin", "123", "--pin", PIN], "SO PIN"), (["--so-pin", SO_PIN, "--pin", "123"], "user PIN"),
+                           (["--so-pin", SO_PIN, "--pin", "1" * 256], "user PIN")):
+        refused(hf("token", "init", "--label", "x", *options, code=4),
+                rf"the PIN is too short or too long: the {title} has \d+ characters; nothing was changed \(CKR_PIN_LEN_RANGE\)",
+                "This token takes 4 to 255 characters.")
+    assert "free" in hf("token", "list").stdout and len(json.loads(hf("token", "list", "--json").stdout)) == 1
 
 
 def test_token_again(hf, device):
@@ -414,10 +427,30 @@ def test_key_pem(hf, device, run, workdir):
 # The process
 
 @pytest.mark.modules("ours")
+def test_interrupt_at_the_prompt_leaves_the_echo_on(hf, holdfast, env, workdir):
+    master, slave = pty.openpty()
+    process = subprocess.Popen([holdfast, "token", "init", "--label", "x"], env=env, cwd=workdir, stdin=slave,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr.read(7) == b"SO PIN:"
+        end = time.monotonic() + 5
+        while termios.tcgetattr(slave)[3] & termios.ECHO:
+            assert time.monotonic() < end, "the echo is still on"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == -signal.SIGINT
+        assert termios.tcgetattr(slave)[3] & termios.ECHO
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.modules("ours")
 def test_pin_does_not_stay_in_the_process_list(hf, holdfast, env, workdir, module):
     """--pin is overwritten before the program may wait for anything else."""
     # A user PIN that is still asked for holds the program while its --so-pin has been read.
-    import pty
     master, slave = pty.openpty()
     process = subprocess.Popen([holdfast, "token", "init", "--label", "x", "--so-pin", "86428642"], env=env, cwd=workdir,
                                stdin=slave, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
