@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "p11_fake.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT struct fake_controls fake_controls;
+EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list);
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CK_FUNCTION_LIST *real, fake;
+
+static CK_RV plan(enum fake_call call)
+{
+  pthread_mutex_lock(&lock);
+  fake_controls.calls[call].seen++;
+  CK_RV rv = fake_controls.calls[call].fail ? fake_controls.calls[call].rv : CKR_OK;
+  if (fake_controls.calls[call].fail)
+    fake_controls.calls[call].fail--;
+  pthread_mutex_unlock(&lock);
+  return rv;
+}
+
+static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify,
+                          CK_SESSION_HANDLE *session)
+{
+  CK_RV rv = plan(FAKE_OPEN);
+  pthread_mutex_lock(&lock);
+  if (rv == CKR_OK && fake_controls.sessions_max && fake_controls.sessions >= fake_controls.sessions_max)
+    rv = CKR_SESSION_COUNT;
+  if (rv == CKR_OK)
+    rv = real->C_OpenSession(slot, flags, application, notify, session);
+  if (rv == CKR_OK && ++fake_controls.sessions > fake_controls.sessions_peak)
+    fake_controls.sessions_peak = fake_controls.sessions;
+  pthread_mutex_unlock(&lock);
+  return rv;
+}
+
+static CK_RV close_session(CK_SESSION_HANDLE session)
+{
+  pthread_mutex_lock(&lock);
+  fake_controls.sessions--;
+  pthread_mutex_unlock(&lock);
+  return real->C_CloseSession(session);
+}
+
+static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len)
+{
+  CK_RV rv = plan(FAKE_LOGIN);
+  return rv == CKR_OK ? real->C_Login(session, user, pin, len) : rv;
+}
+
+static CK_RV find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attrs, CK_ULONG count)
+{
+  CK_RV rv = plan(FAKE_FIND);
+  return rv == CKR_OK ? real->C_FindObjectsInit(session, attrs, count) : rv;
+}
+
+static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+  CK_RV rv = plan(FAKE_SIGN_INIT);
+  return rv == CKR_OK ? real->C_SignInit(session, mechanism, key) : rv;
+}
+
+static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE *signature, CK_ULONG *signature_len)
+{
+  CK_RV rv = plan(FAKE_SIGN);
+  return rv == CKR_OK ? real->C_Sign(session, data, len, signature, signature_len) : rv;
+}
+
+static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+  CK_RV rv = real->C_GetTokenInfo(slot, info);
+  info->flags |= fake_controls.token_flags;
+  return rv;
+}
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
+{
+  void *library = dlopen(getenv("HF_FAKE_REAL"), RTLD_NOW | RTLD_LOCAL);
+  CK_C_GetFunctionList get_list = NULL;
+  if (library)
+    *(void **)&get_list = dlsym(library, "C_GetFunctionList");
+  if (!get_list || get_list(&real) != CKR_OK)
+    return CKR_GENERAL_ERROR;
+  fake = *real;
+  fake.C_OpenSession = open_session;
+  fake.C_CloseSession = close_session;
+  fake.C_Login = login;
+  fake.C_FindObjectsInit = find_init;
+  fake.C_SignInit = sign_init;
+  fake.C_Sign = sign;
+  fake.C_GetTokenInfo = get_token_info;
+  *list = &fake;
+  return CKR_OK;
+}
