@@ -113,7 +113,10 @@ static bool verifies(EVP_PKEY *public_key, const struct hf_buf *signature, const
 static hf_err check_type(EVP_PKEY *public_key, const char *path, const struct p11_key *key)
 {
   const char *wanted = p11_key_public(key)->type == CKK_RSA ? "RSA" : "EC";
-  if (public_key && EVP_PKEY_is_a(public_key, wanted))
+  if (!public_key)
+    return hf_hint(hf_fail(HF_ERR_CERT_INVALID, "OpenSSL cannot use the public key in %s", path),
+                   "If $OPENSSL_CONF names providers, it must name and activate 'default', too.");
+  if (EVP_PKEY_is_a(public_key, wanted))
     return HF_OK;
   return hf_fail(HF_ERR_KEY_MISMATCH, "the key is an %s key, that of %s is not", wanted, path);
 }

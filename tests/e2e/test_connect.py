@@ -39,14 +39,14 @@ class Device:
                  extra_env=self.openssl_conf)
         return self.pki.sign(csr, key)
 
-    def connect(self, *args, code=0):
-        result = self.run([self.holdfast, "connect", "--config", self.config, *args], code=code)
+    def connect(self, *args, code=0, **options):
+        result = self.run([self.holdfast, "connect", "--config", self.config, *args], code=code, **options)
         assert self.token.pin not in result.stdout + result.stderr
         return result
 
-    def fails(self, check, code, *texts, args=("--timeout", "5")):
+    def fails(self, check, code, *texts, args=("--timeout", "5"), **options):
         """Connecting fails at this check, with this status, one error line and one hint; all texts are in them."""
-        result = self.connect(*args, code=code)
+        result = self.connect(*args, code=code, **options)
         lines = result.stdout.splitlines()
         assert lines[-1].startswith(check) and lines[-1].endswith("... ✗"), result
         assert all("... ✓" in line for line in lines if "... " in line and line != lines[-1]), result
@@ -370,6 +370,15 @@ def test_the_pin_may_stand_in_the_uri(device, broker):
     device.run([device.holdfast, "config", "unset", "--config", device.config, "device.cryptoki.pin_source"])
     device.set(device__key_uri=device.token.key_uri("device-key") + f"?pin-value={device.token.pin}")
     device.connect()  # asserts that the PIN is not shown
+
+
+@one_module
+def test_the_openssl_configuration_of_the_environment(device, broker, workdir):
+    device.connect(extra_env=device.openssl_conf)
+    alone = workdir / "alone.cnf"
+    alone.write_text("openssl_conf=i\n[i]\nproviders=p\n[p]\nbase=b\n[b]\nactivate=1\n")
+    device.fails("Signing with the key", 4, "OpenSSL cannot use the public key", "OPENSSL_CONF",
+                 extra_env={"OPENSSL_CONF": str(alone)})
 
 
 # The network
