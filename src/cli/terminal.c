@@ -47,7 +47,16 @@ static hf_err read_line(char *out, size_t size)
   return HF_OK;
 }
 
-static hf_err read_hidden_line(char *out, size_t size)
+static hf_err prompt_line(FILE *shown, const char *prompt, char *out, size_t size)
+{
+  fputs(prompt, shown);
+  fflush(shown);
+  hf_err e = read_line(out, size);
+  fputc('\n', shown);
+  return e;
+}
+
+static hf_err read_hidden_line(FILE *shown, const char *prompt, char *out, size_t size)
 {
   struct termios before;
   if (tcgetattr(STDIN_FILENO, &before) != 0)
@@ -59,7 +68,7 @@ static hf_err read_hidden_line(char *out, size_t size)
   struct sigaction kept[HF_ARRAY_LEN(signals)];
   for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
     sigaction(signals[i], &(struct sigaction){ .sa_handler = catch_signal }, &kept[i]);
-  hf_err e = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? read_line(out, size)
+  hf_err e = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? prompt_line(shown, prompt, out, size)
                                                             : hf_fail_errno(errno, "turning off the terminal's echo");
   (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
   for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
@@ -71,14 +80,10 @@ static hf_err read_hidden_line(char *out, size_t size)
 
 hf_err cli_ask_secret(FILE *out, const char *prompt, struct hf_secret **ret_secret)
 {
-  fputs(prompt, out);
-  fflush(out);
   char line[512] = "";
-  hf_err e = read_hidden_line(line, sizeof(line));
-  if (!hf_failed(e)) {
-    fputc('\n', out);
+  hf_err e = read_hidden_line(out, prompt, line, sizeof(line));
+  if (!hf_failed(e))
     e = line[0] ? hf_secret_new(line, strlen(line), ret_secret) : hf_fail(HF_ERR_PIN_LEN_RANGE, "nothing was entered");
-  }
   hf_wipe(line, sizeof(line));
   return e;
 }

@@ -21,8 +21,6 @@ def converse(cmd, answers, *, env, cwd, timeout=20):
             while answers and (at := shown.find(answers[0][0], seen)) >= 0:
                 prompt, line = answers.pop(0)
                 seen = at + len(prompt)
-                # The echo is turned off before a PIN's prompt is answered, and what was typed too early is thrown away.
-                time.sleep(0.1)
                 os.write(terminal, line.encode() + b"\n")
             if time.monotonic() > end:
                 os.kill(pid, signal.SIGKILL)
