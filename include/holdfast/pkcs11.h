@@ -6,7 +6,16 @@
 #ifndef HOLDFAST_PKCS11_H
 #define HOLDFAST_PKCS11_H
 
+/* p11-kit 0.25 declares these of v3.0, with types of its own that 0.24 does not have: out of our way. */
+#define C_GetInterfaceList p11_kit_C_GetInterfaceList
+#define C_GetInterface p11_kit_C_GetInterface
+#define C_LoginUser p11_kit_C_LoginUser
+#define C_SessionCancel p11_kit_C_SessionCancel
 #include <p11-kit/pkcs11.h>
+#undef C_GetInterfaceList
+#undef C_GetInterface
+#undef C_LoginUser
+#undef C_SessionCancel
 
 #ifndef CKR_OPERATION_CANCEL_FAILED
 #define CKR_OPERATION_CANCEL_FAILED (0x202UL)
