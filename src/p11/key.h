@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A private key, kept ready: it stays logged in and found, any number of threads sign with it at once (on as many
- * sessions as the token gives, down to one), and it comes back by itself after a fork, a lost session or a token that was
- * away. What to do is decided by the return code alone. A wrong PIN is never tried twice.
+ * sessions as the token gives, down to one), and it comes back by itself after a fork, a lost session or a token that
+ * was away. What to do is decided by the return code alone. A wrong PIN is never tried twice.
  */
 #ifndef HF_P11_KEY_H
 #define HF_P11_KEY_H

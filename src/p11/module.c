@@ -12,6 +12,7 @@
 struct p11_module {
   struct p11_module *next;
   char *path;
+  void *library;
   size_t refs;
   bool ours; /* C_Initialize was ours, so C_Finalize is */
   CK_FUNCTION_LIST *functions;
@@ -55,7 +56,8 @@ static const char *trim_reason(char *reason, CK_RV rv)
   size_t len = strlen(reason), name_len = name ? strlen(name) : 0, sentence_len = strlen(sentence);
   if (name && len > name_len + 3 && strncmp(reason + len - 1 - name_len, name, name_len) == 0)
     reason[len - name_len - 3] = '\0';
-  return strncmp(reason, sentence, sentence_len) == 0 && reason[sentence_len] == ':' ? reason + sentence_len + 2 : reason;
+  return strncmp(reason, sentence, sentence_len) == 0 && reason[sentence_len] == ':' ? reason + sentence_len + 2
+                                                                                     : reason;
 }
 
 hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
@@ -73,10 +75,10 @@ hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
   return hint[0] ? hf_hint(e, "%s", hint) : e;
 }
 
-static hf_err load_functions(struct p11_module *module, void *library)
+static hf_err load_functions(struct p11_module *module)
 {
   CK_C_GetFunctionList get_list = NULL;
-  *(void **)&get_list = dlsym(library, "C_GetFunctionList");
+  *(void **)&get_list = dlsym(module->library, "C_GetFunctionList");
   if (!get_list)
     return hf_fail(HF_ERR_MODULE_LOAD, "%s has no C_GetFunctionList", module->path);
   CK_RV rv = get_list(&module->functions);
@@ -100,6 +102,8 @@ static const struct holdfast_token_ext *load_ext(void *library)
 static struct p11_module *module_free(struct p11_module *module)
 {
   if (module) {
+    if (module->library)
+      dlclose(module->library);
     free(module->path);
     free(module);
   }
@@ -107,20 +111,33 @@ static struct p11_module *module_free(struct p11_module *module)
 }
 HF_DEFINE_CLEANUP(struct p11_module, module_free)
 
+/* Either may be NULL, and then counts for nothing. */
+static struct p11_module *find(const char *path, const void *library)
+{
+  struct p11_module *module = modules;
+  while (module && !(path && strcmp(module->path, path) == 0) && !(library && module->library == library))
+    module = module->next;
+  return module;
+}
+
+/* With the lock held. One library goes by several paths: it is initialised and finalised once. */
 static hf_err load(const char *path, struct p11_module **ret_module)
 {
   HF_CLEANUP(module_freep) struct p11_module *module = calloc(1, sizeof(*module));
   if (!module || !(module->path = strdup(path)))
     return hf_fail(HF_ERR_NO_MEMORY, "loading %s", path);
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!library)
+  module->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!module->library)
     return hf_fail(HF_ERR_MODULE_LOAD, "%s", dlerror());
-  hf_err e = load_functions(module, library);
-  if (hf_failed(e)) {
-    dlclose(library);
-    return e;
+  struct p11_module *same = find(NULL, module->library);
+  if (same) {
+    *ret_module = same;
+    return HF_OK;
   }
-  module->ext = load_ext(library);
+  HF_TRY(load_functions(module));
+  module->ext = load_ext(module->library);
+  module->next = modules;
+  modules = module;
   *ret_module = HF_TAKE(module);
   return HF_OK;
 }
@@ -151,14 +168,9 @@ static hf_err initialise(struct p11_module *module)
 hf_err p11_module_open(const char *path, struct p11_module **ret_module)
 {
   HOLD_LOCK();
-  struct p11_module *module = modules;
-  while (module && strcmp(module->path, path) != 0)
-    module = module->next;
-  if (!module) {
+  struct p11_module *module = find(path, NULL);
+  if (!module)
     HF_TRY(load(path, &module));
-    module->next = modules;
-    modules = module;
-  }
   HF_TRY(initialise(module));
   module->refs++;
   *ret_module = module;

@@ -52,7 +52,9 @@ void p11_pool_forked(void)
   pools_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   for (struct p11_pool *pool = pools; pool; pool = pool->next) {
     init_locks(pool);
-    /* The sessions are the parent's. The module's generation has moved on, so that they are forgotten and not closed. */
+    /*
+     * The sessions are the parent's. The module's generation has moved on, so that they are forgotten and not closed.
+     */
     pool->generation = 0;
   }
 }

@@ -34,8 +34,8 @@ void p11_pool_give(struct p11_pool *pool, struct p11_lease *lease);
 void p11_pool_set_found(struct p11_pool *pool, struct p11_found *found, struct p11_found value);
 
 /*
- * Sessions, log-in and slot of this epoch are not to be trusted any more: the next p11_pool_take starts afresh. lost: the
- * module needs C_Initialize too. Without effect in a later epoch. Epoch 0 stands for the present one.
+ * Sessions, log-in and slot of this epoch are not to be trusted any more: the next p11_pool_take starts afresh. lost:
+ * the module needs C_Initialize too. Without effect in a later epoch. Epoch 0 stands for the present one.
  */
 void p11_pool_reset(struct p11_pool *pool, uint64_t epoch, bool lost);
 

@@ -28,7 +28,9 @@ hf_err p11_public_read(struct p11_session *session, const struct p11_object *obj
  */
 hf_err p11_public_find(struct p11_session *session, const struct p11_object *private_key, struct p11_public *ret_key);
 
-/* From a DER SubjectPublicKeyInfo or X.509 certificate. Fails with PARSE, KEY_TYPE_INCONSISTENT, CURVE_NOT_SUPPORTED. */
+/*
+ * From a DER SubjectPublicKeyInfo or X.509 certificate. Fails with PARSE, KEY_TYPE_INCONSISTENT, CURVE_NOT_SUPPORTED.
+ */
 hf_err p11_public_from_spki(struct hf_slice der, struct p11_public *ret_key);
 hf_err p11_public_from_cert(struct hf_slice der, struct p11_public *ret_key);
 

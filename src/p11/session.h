@@ -25,10 +25,10 @@ enum p11_login { P11_LOGIN_CAREFUL, P11_LOGIN_FORCE };
 
 /*
  * Logs in as user (CKU_USER, CKU_SO; CKU_CONTEXT_SPECIFIC within an operation that asks for it). Being logged in is
- * fine, and so is a token that needs no log-in. pin may be NULL where the token has a protected authentication path; else
- * that fails with PIN_MISSING. The token's flags are looked at first: PIN_LOCKED; PIN_INCORRECT without a try where just
- * one is left, or where this process has tried this very PIN on this token before. (A PIN that turned out right is
- * forgotten as wrong.)
+ * fine, and so is a token that needs no log-in. pin may be NULL where the token has a protected authentication path;
+ * else that fails with PIN_MISSING. The token's flags are looked at first: PIN_LOCKED; PIN_INCORRECT without a try
+ * where just one is left, or where this process has tried this very PIN on this token before. (A PIN that turned out
+ * right is forgotten as wrong.)
  */
 hf_err p11_session_login(struct p11_session *session, CK_USER_TYPE user, struct hf_secret *pin, enum p11_login how);
 hf_err p11_session_logout(struct p11_session *session);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoders (provider-decoder(7)): a PEM file that wraps a URI (see p11/pem.h) is a private key, so that programs which know
- * key files alone use one in a token. In two steps, since OpenSSL's file store takes only DER from PEM, and since its own PEM
- * decoder passes over labels that it does not know.
+ * Decoders (provider-decoder(7)): a PEM file that wraps a URI (see p11/pem.h) is a private key, so that programs which
+ * know key files alone use one in a token. In two steps, since OpenSSL's file store takes only DER from PEM, and since
+ * its own PEM decoder passes over labels that it does not know.
  */
 #include "provider/resolve.h"
 
@@ -42,8 +42,8 @@ static bool starts_with(const char *line, const char *start)
 }
 
 /*
- * Reads up to the end of the first PEM block and no further: what follows is for the next round. The body is the text of
- * a block of ours; it stays empty for any other.
+ * Reads up to the end of the first PEM block and no further: what follows is for the next round. The body is the text
+ * of a block of ours; it stays empty for any other.
  */
 static hf_err read_block(const struct provider_ctx *ctx, OSSL_CORE_BIO *in, struct hf_buf *body)
 {
@@ -167,7 +167,9 @@ DECODER(der);
 #define PEM_INPUT "provider=holdfast,input=pem"
 #define DER_INPUT "provider=holdfast,input=der,structure=" STRUCTURE
 
-/* A decoder of keys goes by the name of their type; which one the URI leads to shows only then, and either takes both. */
+/*
+ * A decoder of keys goes by the name of their type; which one the URI leads to shows only then, and either takes both.
+ */
 const OSSL_ALGORITHM provider_decoders[] = {
   { "DER", PEM_INPUT, pem_functions, "PEM that wraps a PKCS #11 URI" },
   { "EC", DER_INPUT, der_functions, "DER that wraps a PKCS #11 URI" },

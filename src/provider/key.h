@@ -11,8 +11,8 @@
 struct provider_key;
 
 /*
- * key: a reference; NULL for a public key alone. public: in ctx's library context; NULL where provider_key_set_public is to
- * follow. Both go over, on failure too.
+ * key: a reference; NULL for a public key alone. public: in ctx's library context; NULL where provider_key_set_public
+ * is to follow. Both go over, on failure too.
  */
 hf_err provider_key_new(struct provider_ctx *ctx, struct p11_key *key, EVP_PKEY *public, struct provider_key **ret_key);
 struct provider_key *provider_key_ref(struct provider_key *key);

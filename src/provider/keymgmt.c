@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Key management (provider-keymgmt(7)) for EC and RSA. All that is public is answered by the default provider's key, which each of
- * our keys carries; the private half is never given out, so that OpenSSL comes to us for signing.
+ * Key management (provider-keymgmt(7)) for EC and RSA. All that is public is answered by the default provider's key,
+ * which each of our keys carries; the private half is never given out, so that OpenSSL comes to us for signing.
  */
 #include "provider/key.h"
 

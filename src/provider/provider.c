@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The OpenSSL provider "holdfast": any OpenSSL program uses a private key in a token by its pkcs11: URI. Nothing is loaded
- * and nobody logged in until the first key is asked for, since this is initialised in every program that reads openssl.cnf.
+ * The OpenSSL provider "holdfast": any OpenSSL program uses a private key in a token by its pkcs11: URI. Nothing is
+ * loaded and nobody logged in until the first key is asked for, since this is initialised in every program that reads
+ * openssl.cnf.
  */
 #include "provider/context.h"
 

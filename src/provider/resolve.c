@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "config/config.h"
 
+#include <dlfcn.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <pthread.h>
 
@@ -31,7 +33,25 @@ static hf_err load_config(struct sources *s)
   return s->config ? HF_OK : config_load(NULL, &s->config);
 }
 
-static hf_err find_module_path(struct sources *s, const char **ret_path)
+/* Holdfast's own token, where it is installed (or built) beside this provider. */
+static hf_err find_own_module(char *out, size_t size)
+{
+  static const char *const places[] = { "../pkcs11/libholdfast-token.so", "../token/libholdfast-token.so" };
+  Dl_info self;
+  if (dladdr(&open_keys, &self) && self.dli_fname) {
+    size_t folder = strlen(self.dli_fname) - strlen(basename(self.dli_fname));
+    for (size_t i = 0; i < HF_ARRAY_LEN(places); i++) {
+      int len = snprintf(out, size, "%.*s%s", (int)folder, self.dli_fname, places[i]);
+      if (len > 0 && (size_t)len < size && access(out, F_OK) == 0)
+        return HF_OK;
+    }
+  }
+  hf_err e = hf_fail(HF_ERR_MODULE_LOAD, "no module is named");
+  return hf_hint(e, "Name it: module-path in the URI or in the provider's section of openssl.cnf, $HOLDFAST_MODULE, or "
+                    "device.cryptoki.module_path in the configuration.");
+}
+
+static hf_err find_module_path(struct sources *s, char *out, size_t size)
 {
   const char *path = uri_get(s->uri, URI_MODULE_PATH);
   if (!path)
@@ -42,14 +62,10 @@ static hf_err find_module_path(struct sources *s, const char **ret_path)
     HF_TRY(load_config(s));
     path = config_get(s->config, CONFIG_DEVICE_CRYPTOKI_MODULE_PATH);
   }
-  if (!path) {
-    hf_err e = hf_fail(HF_ERR_MODULE_LOAD, "no module is named");
-    return hf_hint(e,
-                   "Name it: module-path in the URI or in the provider's section of openssl.cnf, $HOLDFAST_MODULE, or "
-                   "device.cryptoki.module_path in the configuration.");
-  }
-  *ret_path = path;
-  return HF_OK;
+  if (!path)
+    return find_own_module(out, size);
+  return (size_t)snprintf(out, size, "%s", path) < size ? HF_OK
+                                                        : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
 }
 
 /* No PIN at all is no error here: the token may need none, and says so where it does. */
@@ -69,10 +85,14 @@ static hf_err find_pin(struct sources *s, struct hf_secret **ret_pin)
   return e.code == HF_ERR_PIN_MISSING ? HF_OK : e;
 }
 
+/*
+ * The reference is never given back: C_Finalize would end the sessions of the program itself, if it uses the module
+ * too.
+ */
 static hf_err open_module(struct sources *s, struct p11_module **ret_module)
 {
-  const char *path = NULL;
-  HF_TRY(find_module_path(s, &path));
+  char path[PATH_MAX];
+  HF_TRY(find_module_path(s, path, sizeof(path)));
   return p11_module_open(path, ret_module);
 }
 
@@ -106,7 +126,7 @@ static void set_open(struct p11_module *module, const char *uri, struct p11_key 
     old = found->key;
     found->key = p11_key_ref(key);
   } else if (entry && copy) {
-    *entry = (struct open_key){ open_keys, p11_module_ref(module), copy, p11_key_ref(key) };
+    *entry = (struct open_key){ open_keys, module, copy, p11_key_ref(key) };
     open_keys = entry;
     entry = NULL;
     copy = NULL;
@@ -119,7 +139,7 @@ static void set_open(struct p11_module *module, const char *uri, struct p11_key 
 
 static hf_err resolve(struct sources *s, struct p11_key **ret_key)
 {
-  HF_CLEANUP(p11_module_unrefp) struct p11_module *module = NULL;
+  struct p11_module *module = NULL;
   HF_CLEANUP(hf_buf_free) struct hf_buf name = HF_BUF(4 * URI_MAX);
   HF_TRY(open_module(s, &module));
   HF_TRY(uri_format(s->uri, &name));
@@ -177,7 +197,7 @@ hf_err provider_load_key(struct provider_ctx *ctx, const char *uri, struct provi
 
 static hf_err resolve_session(struct sources *s, struct p11_session **ret_session)
 {
-  HF_CLEANUP(p11_module_unrefp) struct p11_module *module = NULL;
+  struct p11_module *module = NULL;
   struct p11_token token;
   HF_TRY(open_module(s, &module));
   HF_TRY(p11_token_find(module, s->uri, &token));

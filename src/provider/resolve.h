@@ -6,9 +6,9 @@
 #include "provider/key.h"
 
 /*
- * The private key that the URI names. It is kept open under its module and URI, so that loading it again does not log in
- * again; one that has been replaced in the token meanwhile is opened anew. What a module leaves in OpenSSL's error queue is
- * taken out of it.
+ * The private key that the URI names. It is kept open under its module and URI, so that loading it again does not log
+ * in again; one that has been replaced in the token meanwhile is opened anew. What a module leaves in OpenSSL's error
+ * queue is taken out of it.
  */
 hf_err provider_load_key(struct provider_ctx *ctx, const char *uri, struct provider_key **ret_key);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signatures (provider-signature(7)): ECDSA, and RSA with PKCS #1 v1.5 or PSS. An operation of ours carries one of the default
- * provider's on the key's public half, its mirror: that keeps and checks the parameters, gives the algorithm identifier, and
- * does the verifying. The hash is made here, and the token signs it.
+ * Signatures (provider-signature(7)): ECDSA, and RSA with PKCS #1 v1.5 or PSS. An operation of ours carries one of the
+ * default provider's on the key's public half, its mirror: that keeps and checks the parameters, gives the algorithm
+ * identifier, and does the verifying. The hash is made here, and the token signs it.
  */
 #include "provider/key.h"
 
@@ -125,7 +125,10 @@ static void get_text(struct signature *s, const char *name, char *out, size_t si
     out[0] = '\0';
 }
 
-/* OpenSSL has many names for a hash ("SHA2-256", "sha256"); p11 takes the short one ("SHA256"). NULL where there is none. */
+/*
+ * OpenSSL has many names for a hash ("SHA2-256", "sha256"); p11 takes the short one ("SHA256"). NULL where there is
+ * none.
+ */
 static const char *hash_name(struct signature *s, const char *param)
 {
   char name[64];

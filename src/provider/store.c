@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Store (provider-storemgmt(7)) for pkcs11: URIs: a private key, or by type=cert a certificate, by type=public a public key. */
+/*
+ * Store (provider-storemgmt(7)) for pkcs11: URIs: a private key, or by type=cert a certificate, by type=public a
+ * public key.
+ */
 #include "provider/resolve.h"
 
 #include <openssl/core_names.h>

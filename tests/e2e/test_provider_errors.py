@@ -49,8 +49,15 @@ def test_no_pin_anywhere(kit, openssl_conf, token):
     assert "a PIN is needed" in failure(kit, uri, openssl_conf(module_path=token.module.path))
 
 
-def test_no_module_anywhere(kit, openssl_conf):
-    assert "no module is named" in failure(kit, "pkcs11:token=device", openssl_conf())
+@pytest.mark.modules("ours")
+def test_our_own_token_where_no_module_is_named(kit, openssl_conf, token):
+    uri = kit.make_key("k")
+    kit.run(["openssl", "pkey", "-in", uri, "-noout"], extra_env=openssl_conf(pin_source=token.pin_file))
+
+
+def test_a_module_that_is_no_module(kit, openssl_conf, build):
+    text = failure(kit, "pkcs11:token=device", openssl_conf(module_path=build / "src/provider/holdfast.so"))
+    assert "the PKCS #11 module cannot be loaded" in text and "C_GetFunctionList" in text
 
 
 def test_module_from_the_environment_and_pin_from_the_uri(kit, openssl_conf, token):

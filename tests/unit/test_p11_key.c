@@ -362,6 +362,18 @@ static void names_the_tokens_that_match(void **state)
   uri_free(&uri);
 }
 
+static void one_module_by_two_paths(void **state)
+{
+  (void)state;
+  char other[512];
+  snprintf(other, sizeof(other), "%s/link.so", directory);
+  assert_int_equal(symlink(getenv("HF_FAKE_MODULE"), other), 0);
+  struct p11_module *again = NULL;
+  assert_hf_ok(p11_module_open(other, &again));
+  assert_ptr_equal(again, module);
+  p11_module_unref(again);
+}
+
 static void a_module_that_is_none(void **state)
 {
   (void)state;
@@ -383,6 +395,7 @@ int main(void)
     TEST(threads_share_one_session),      TEST(threads_use_several_sessions_and_recover),
     TEST(a_forked_child_signs),           TEST(a_replaced_key_is_noticed),
     TEST(names_what_does_not_match),      TEST(names_the_tokens_that_match),
+    TEST(one_module_by_two_paths),
     TEST(a_module_that_is_none),
   };
   return cmocka_run_group_tests(tests, start, stop);
