@@ -60,11 +60,12 @@ static hf_err check_operands(const struct cli_args *args)
 {
   const struct cli_command *command = args->command;
   if (args->operand_count > command->operands_max)
-    return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' does not take \"%s\"", command->name, args->operands[command->operands_max]),
-                   "See 'holdfast %s --help'.", command->name);
+    return hf_hint(
+        hf_fail(HF_ERR_USAGE, "'%s' does not take \"%s\"", command->name, args->operands[command->operands_max]),
+        "See 'holdfast %s --help'.", command->name);
   if (args->operand_count < command->operands_min)
-    return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' needs %s", command->name, command->operands), "See 'holdfast %s --help'.",
-                   command->name);
+    return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' needs %s", command->name, command->operands),
+                   "See 'holdfast %s --help'.", command->name);
   return HF_OK;
 }
 
@@ -80,7 +81,8 @@ hf_err cli_parse(const struct cli_command *command, int argc, char **argv, struc
     else if (options && strncmp(argv[i], "--", 2) == 0)
       HF_TRY(take_option(argc, argv, &i, &args));
     else if (options && argv[i][0] == '-' && argv[i][1])
-      return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' has no option %s", command->name, argv[i]), "Options begin with two dashes.");
+      return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' has no option %s", command->name, argv[i]),
+                     "Options begin with two dashes.");
     else
       argv[args.operand_count++] = argv[i];
   }

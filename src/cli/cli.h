@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frame of the holdfast command. A command is one row (struct cli_command) in a file of its own, named in the table of
- * commands.h; parsing, --help, completion and the man page come from the rows.
+ * The frame of the holdfast command. A command is one row (struct cli_command) in a file of its own, named in the table
+ * of commands.h; parsing, --help, completion and the man page come from the rows.
  */
 #ifndef HF_CLI_CLI_H
 #define HF_CLI_CLI_H
@@ -31,14 +31,15 @@ struct cli_command {
   const char *help;     /* one line, no full stop */
   const char *operands; /* "FILE", "[URI]"; NULL: takes none */
   int operands_min, operands_max;
-  const struct cli_option *options; /* ends with CLI_END; --help goes without saying */
-  const char *details;              /* whole lines; may be NULL */
-  const char *example;              /* whole lines, without indent */
-  bool hidden;                      /* left out of listings */
+  const struct cli_option *options;           /* ends with CLI_END; --help goes without saying */
+  const char *details;                        /* whole lines; may be NULL */
+  const char *example;                        /* whole lines, without indent */
+  bool hidden;                                /* left out of listings */
   hf_err (*run)(const struct cli_args *args); /* its error is printed, and becomes the exit status */
   int (*run_raw)(int argc, char **argv);      /* in place of run: does all of this itself; argv[0] is the name */
 };
 
+/* clang-format off */
 #define CLI_END { NULL, NULL, NULL }
 
 /* Rows that several commands share. */
@@ -51,6 +52,7 @@ struct cli_command {
   { "pin", "PIN", "the user PIN itself; other users may see it, so prefer --pin-source" }
 #define CLI_JSON_OPTION { "json", NULL, "print JSON" }
 #define CLI_YES_OPTION { "yes", NULL, "do not ask" }
+/* clang-format on */
 
 /* The option's value ("" for a flag), or NULL where it was not given. Aborts where the command has no such row. */
 char *cli_get(const struct cli_args *args, const char *name);
@@ -79,8 +81,8 @@ const char *cli_nearest(const char *given, const char *const *names);
 void cli_print_text(FILE *out, const char *text, size_t len);
 
 /*
- * For what cannot be undone: true with --yes, or after "yes" on a terminal to the question. Fails with USAGE where there is
- * no terminal and no --yes, and where the answer is another.
+ * For what cannot be undone: goes on with --yes, or after "yes" on a terminal. Fails with USAGE where there is
+ * none, and where the answer is another.
  */
 hf_err cli_confirm(const struct cli_args *args, const char *question, ...) __attribute__((format(printf, 2, 3)));
 

@@ -81,8 +81,8 @@ const struct cli_command cli_key_delete = {
   .operands_min = 1,
   .operands_max = 1,
   .options = options,
-  .details = "Without type= the URI stands for a private key, and its public key goes too. With another type=, only that object goes.\n"
-             "A certificate stays.\n",
+  .details = "Without type= the URI stands for a private key, and its public key goes too. With another type=, only\n"
+             "that object goes. A certificate stays.\n",
   .example = "holdfast key delete 'pkcs11:token=my-token;object=my-key' --yes\n",
   .run = run,
 };

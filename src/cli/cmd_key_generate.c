@@ -34,7 +34,8 @@ static hf_err parse_spec(const struct cli_args *args, struct p11_key_spec *spec)
   if (bits)
     HF_TRY(parse_bits(bits, &spec->rsa_bits));
   for (size_t i = 0; i < HF_ARRAY_LEN(kinds); i++)
-    if (strcmp(kinds[i].type, type ? type : "ec") == 0 && (!kinds[i].curve || strcmp(kinds[i].curve, curve ? curve : "p256") == 0)) {
+    if (strcmp(kinds[i].type, type ? type : "ec") == 0 &&
+        (!kinds[i].curve || strcmp(kinds[i].curve, curve ? curve : "p256") == 0)) {
       spec->kind = kinds[i].kind;
       return HF_OK;
     }

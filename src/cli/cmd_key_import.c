@@ -59,8 +59,10 @@ const struct cli_command cli_key_import = {
   .operands_min = 1,
   .operands_max = 1,
   .options = options,
-  .details = "FILE holds an RSA or EC key, PKCS#8 or traditional, maybe encrypted; what follows it (a certificate) is left alone.\n"
-             "'-' is standard input. Delete the file afterwards: until then, the key is not in the token alone.\n",
+  .details =
+      "FILE holds an RSA, EC or Edwards-curve key, PKCS#8 or traditional, maybe encrypted; what follows it (a\n"
+      "certificate) is left alone. '-' is standard input. Delete the file afterwards: until then, the key is not in\n"
+      "the token alone.\n",
   .example = "holdfast key import device.key --token my-token --label my-key --id 01\n",
   .run = run,
 };

@@ -51,8 +51,9 @@ const struct cli_command cli_key_pem = {
   .operands_min = 1,
   .operands_max = 1,
   .options = options,
-  .details = "Programs that know only key files load it through Holdfast's OpenSSL provider. It holds the key's URI, no secret.\n"
-             "A pin-source, module-name or module-path of the URI goes into the file, a pin-value does not.\n",
+  .details =
+      "Programs that know only key files load it through Holdfast's OpenSSL provider. It holds the key's URI, no\n"
+      "secret. A pin-source, module-name or module-path of the URI goes into the file, a pin-value does not.\n",
   .example = "holdfast key pem 'pkcs11:token=my-token;object=my-key?pin-source=/etc/holdfast/pin' --out device.pem\n",
   .run = run,
 };

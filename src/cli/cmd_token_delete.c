@@ -17,7 +17,8 @@ static hf_err run(const struct cli_args *args)
   if (!ext)
     return hf_hint(hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "deleting a token of %s", p11_module_path(module)),
                    "Use that HSM's own tool; 'holdfast token init --token' at least erases what is in it.");
-  HF_TRY(cli_confirm(args, "The token \"%s\" (serial %s) and all its keys will be deleted.", token.label, token.serial));
+  HF_TRY(
+      cli_confirm(args, "The token \"%s\" (serial %s) and all its keys will be deleted.", token.label, token.serial));
   HF_TRY(p11_fail(module, ext->delete_token(token.slot, dir, sizeof(dir)), "deleting the token \"%s\"", token.label));
   printf("The token (%s) has been deleted.\n", dir);
   return HF_OK;
@@ -29,7 +30,8 @@ const struct cli_command cli_token_delete = {
   .name = "token delete",
   .help = "Delete a token with all its keys, for good",
   .options = options,
-  .details = "Works with Holdfast's own token. Whoever may write the token's directory may delete it, so no PIN is asked.\n",
+  .details =
+      "Works with Holdfast's own token. Whoever may write the token's directory may delete it, so no PIN is asked.\n",
   .example = "holdfast token delete --token my-token --yes\n",
   .run = run,
 };

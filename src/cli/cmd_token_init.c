@@ -24,7 +24,8 @@ static hf_err choose(const struct cli_args *args, struct p11_module *module, str
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   HF_TRY(cli_token_find(args, module, NULL, &uri, ret_token));
   if (ret_token->flags & CKF_TOKEN_INITIALIZED)
-    HF_TRY(cli_confirm(args, "All keys in the token \"%s\" (serial %s) will be erased.", ret_token->label, ret_token->serial));
+    HF_TRY(cli_confirm(args, "All keys in the token \"%s\" (serial %s) will be erased.", ret_token->label,
+                       ret_token->serial));
   return HF_OK;
 }
 
@@ -89,8 +90,9 @@ const struct cli_command cli_token_init = {
   .name = "token init",
   .help = "Set up a token: its label, its SO PIN and its user PIN",
   .options = options,
-  .details = "The SO (security officer) PIN sets a new user PIN and is otherwise not needed. PINs have 4 to 255 characters\n"
-             "in Holdfast's own token; without options they are asked for.\n",
-  .example = "holdfast token init --label my-token --so-pin-source /etc/holdfast/so.pin --pin-source /etc/holdfast/pin\n",
+  .details = "The SO (security officer) PIN sets a new user PIN and is otherwise not needed. PINs have 4 to 255\n"
+             "characters in Holdfast's own token; without options they are asked for.\n",
+  .example =
+      "holdfast token init --label my-token --so-pin-source /etc/holdfast/so.pin --pin-source /etc/holdfast/pin\n",
   .run = run,
 };

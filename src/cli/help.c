@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
-static const char exit_statuses[] =
-  "Exit status:\n"
-  "  0  done\n"
-  "  1  failed\n"
-  "  2  wrong usage\n"
-  "  3  not found, or not present: module, token, key\n"
-  "  4  PIN or other credential\n"
-  "  5  network\n";
+static const char exit_statuses[] = "Exit status:\n"
+                                    "  0  done\n"
+                                    "  1  failed\n"
+                                    "  2  wrong usage\n"
+                                    "  3  not found, or not present: module, token, key\n"
+                                    "  4  PIN or other credential\n"
+                                    "  5  network\n";
 
 static const char which_module[] =
-  "Which PKCS #11 module: --module PATH, else $HOLDFAST_MODULE, else device.cryptoki.module_path of the\n"
-  "configuration, else Holdfast's own token.\n"
-  "Which PIN: --pin-source, else --pin, else the URI's pin-source, else the configuration, else a question on the terminal.\n";
+    "Which PKCS #11 module: --module PATH, else $HOLDFAST_MODULE, else device.cryptoki.module_path of the\n"
+    "configuration, else Holdfast's own token.\n"
+    "Which PIN: --pin-source, else --pin, else the URI's pin-source, else the configuration, else a question on\n"
+    "the terminal.\n";
 
 static bool in_group(const struct cli_command *command, const char *group)
 {

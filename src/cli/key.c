@@ -17,7 +17,8 @@ hf_err cli_key_id(const struct cli_args *args, struct hf_buf *ret_id)
   }
   hf_err e = hf_hex_decode(hex, ret_id);
   if (hf_failed(e) || !hex[0])
-    return hf_hint(hf_fail(HF_ERR_USAGE, "--id %s", hex), "Write an even number of hexadecimal digits, like 01 or 0a1b.");
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--id %s", hex),
+                   "Write an even number of hexadecimal digits, like 01 or 0a1b.");
   return HF_OK;
 }
 
@@ -42,7 +43,8 @@ hf_err cli_key_id_check(struct p11_session *session, const struct hf_buf *id)
     return HF_OK;
   HF_CLEANUP(hf_buf_free) struct hf_buf hex = HF_BUF(2 * URI_MAX);
   HF_TRY(hf_buf_add_hex(&hex, id->data, id->len));
-  return hf_hint(hf_fail(HF_ERR_ID_EXISTS, "%s", hf_buf_str(&hex)), "Choose another --id, or delete the old key with 'holdfast key delete'.");
+  return hf_hint(hf_fail(HF_ERR_ID_EXISTS, "%s", hf_buf_str(&hex)),
+                 "Choose another --id, or delete the old key with 'holdfast key delete'.");
 }
 
 hf_err cli_object_uri(const struct cli_login *login, const struct p11_object *object, struct hf_buf *out)

@@ -14,9 +14,11 @@ bool cli_is_key(const struct p11_object *object);
 /* Fails with ID_EXISTS where a key has this id; a certificate may, since that is how it belongs to its key. */
 hf_err cli_key_id_check(struct p11_session *session, const struct hf_buf *id);
 
+/* clang-format off */
 #define CLI_KEY_NAME_OPTIONS                                          \
   { "label", "TEXT", "the key's label" },                             \
   { "id", "HEX", "the key's id, hexadecimal (default: 16 random bytes)" }
+/* clang-format on */
 
 /* Prints the URI under which the private key with this id is found. */
 hf_err cli_key_report(const struct cli_login *login, const struct hf_buf *id, const char *done);

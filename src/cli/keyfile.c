@@ -49,12 +49,13 @@ static int give_passphrase(char *out, int size, int writing, void *arg)
 
 static EVP_PKEY *decode(const struct hf_buf *pem, struct passphrase *passphrase)
 {
-  /* A context of its own: the user's openssl.cnf may name a provider that leads back to a token. Keys live in it, so it stays. */
+  /* Of its own: the user's openssl.cnf may name a provider that leads back to a token. Keys live in it, so it stays. */
   static OSSL_LIB_CTX *context;
   if (!context)
     context = OSSL_LIB_CTX_new();
   BIO *in = BIO_new_mem_buf(pem->data, (int)pem->len);
-  EVP_PKEY *key = context && in ? PEM_read_bio_PrivateKey_ex(in, NULL, give_passphrase, passphrase, context, NULL) : NULL;
+  EVP_PKEY *key =
+      context && in ? PEM_read_bio_PrivateKey_ex(in, NULL, give_passphrase, passphrase, context, NULL) : NULL;
   BIO_free(in);
   return key;
 }
@@ -70,6 +71,7 @@ hf_err cli_key_decode(const char *path, struct hf_buf *pem, struct hf_secret *pa
   if (given.asked && !passphrase)
     return hf_hint(hf_fail(HF_ERR_KEY_FILE, "%s is encrypted", path), "Give its passphrase by --file-pin-source.");
   if (given.asked)
-    return hf_hint(hf_fail(HF_ERR_KEY_FILE, "%s could not be decrypted", path), "Check the passphrase of --file-pin-source.");
+    return hf_hint(hf_fail(HF_ERR_KEY_FILE, "%s could not be decrypted", path),
+                   "Check the passphrase of --file-pin-source.");
   return hf_fail(HF_ERR_KEY_FILE, "%s", path);
 }

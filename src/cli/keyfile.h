@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 
 enum cli_key_form {
-  CLI_KEY_NONE,        /* the file holds no PEM block of a private key */
+  CLI_KEY_NONE, /* the file holds no PEM block of a private key */
   CLI_KEY_PKCS8,
   CLI_KEY_ENCRYPTED,   /* PKCS #8 */
   CLI_KEY_TRADITIONAL, /* "EC PRIVATE KEY", "RSA PRIVATE KEY"; may be encrypted too */
@@ -37,9 +37,9 @@ struct cli_key_name {
 };
 
 /*
- * Makes the private key object (token, private, sensitive, not extractable, sign; RSA: decrypt, unwrap) and, with_public, the
- * public one (token, verify; RSA: encrypt, wrap). Both or none. Fails with KEY_TYPE_INCONSISTENT
- * where the key is neither RSA nor EC nor Ed25519 nor Ed448.
+ * Makes the private key object (token, private, sensitive, not extractable, sign; RSA: decrypt, unwrap) and,
+ * with_public, the public one (token, verify; RSA: encrypt, wrap). Both or none. Fails with KEY_TYPE_INCONSISTENT where the key is
+ * neither RSA nor EC nor Ed25519 nor Ed448.
  */
 hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, bool with_public);
 

@@ -87,7 +87,8 @@ static hf_err add_number(struct hf_buf *out, EVP_PKEY *key, const char *param, s
   return e;
 }
 
-static hf_err add_number_attr(struct attrs *attrs, CK_ATTRIBUTE_TYPE type, EVP_PKEY *key, const char *param, size_t width)
+static hf_err add_number_attr(struct attrs *attrs, CK_ATTRIBUTE_TYPE type, EVP_PKEY *key, const char *param,
+                              size_t width)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf value = HF_BUF(VALUES_MAX);
   HF_TRY(add_number(&value, key, param, width));
@@ -126,7 +127,8 @@ static hf_err add_curve(struct attrs *attrs, EVP_PKEY *key)
   ASN1_OBJECT *oid = OBJ_txt2obj(group, 0);
   uint8_t *der = NULL;
   int der_len = oid ? i2d_ASN1_OBJECT(oid, &der) : -1;
-  hf_err e = der_len > 0 ? add(attrs, CKA_EC_PARAMS, der, (size_t)der_len) : hf_fail(HF_ERR_CURVE_NOT_SUPPORTED, "%s", group);
+  hf_err e =
+      der_len > 0 ? add(attrs, CKA_EC_PARAMS, der, (size_t)der_len) : hf_fail(HF_ERR_CURVE_NOT_SUPPORTED, "%s", group);
   OPENSSL_free(der);
   ASN1_OBJECT_free(oid);
   return e;
@@ -147,7 +149,8 @@ static hf_err add_ec(struct attrs *attrs, EVP_PKEY *key, bool private)
 {
   size_t width = ((size_t)EVP_PKEY_get_bits(key) + 7) / 8;
   HF_TRY(add_curve(attrs, key));
-  return private ? add_number_attr(attrs, CKA_VALUE, key, OSSL_PKEY_PARAM_PRIV_KEY, width) : add_point(attrs, key, width);
+  return private ? add_number_attr(attrs, CKA_VALUE, key, OSSL_PKEY_PARAM_PRIV_KEY, width)
+                 : add_point(attrs, key, width);
 }
 
 /* Raw, as softhsm2-util has it. */
@@ -189,13 +192,13 @@ static hf_err store(struct p11_session *session, EVP_PKEY *key, const struct cli
   HF_CLEANUP(attrs_free) struct attrs attrs = ATTRS;
   const struct type_row *type = type_of(key);
   const struct bool_row private_bools[] = {
-    { CKA_TOKEN, CK_TRUE },        { CKA_PRIVATE, CK_TRUE },           { CKA_SENSITIVE, CK_TRUE },
-    { CKA_EXTRACTABLE, CK_FALSE }, { CKA_SIGN, CK_TRUE },              { CKA_DECRYPT, type->encrypts },
+    { CKA_TOKEN, CK_TRUE },         { CKA_PRIVATE, CK_TRUE }, { CKA_SENSITIVE, CK_TRUE },
+    { CKA_EXTRACTABLE, CK_FALSE },  { CKA_SIGN, CK_TRUE },    { CKA_DECRYPT, type->encrypts },
     { CKA_UNWRAP, type->encrypts },
   };
   const struct bool_row public_bools[] = {
-    { CKA_TOKEN, CK_TRUE },           { CKA_PRIVATE, CK_FALSE },      { CKA_VERIFY, CK_TRUE },
-    { CKA_ENCRYPT, type->encrypts },  { CKA_WRAP, type->encrypts },
+    { CKA_TOKEN, CK_TRUE },          { CKA_PRIVATE, CK_FALSE },    { CKA_VERIFY, CK_TRUE },
+    { CKA_ENCRYPT, type->encrypts }, { CKA_WRAP, type->encrypts },
   };
   HF_TRY(add_ulong(&attrs, CKA_CLASS, private ? CKO_PRIVATE_KEY : CKO_PUBLIC_KEY));
   HF_TRY(add_ulong(&attrs, CKA_KEY_TYPE, type->type));
@@ -211,7 +214,8 @@ static hf_err store(struct p11_session *session, EVP_PKEY *key, const struct cli
 hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, bool with_public)
 {
   if (!type_of(key))
-    return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s", EVP_PKEY_get0_type_name(key)), "Import an RSA, EC or Edwards-curve key.");
+    return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s", EVP_PKEY_get0_type_name(key)),
+                   "Import an RSA, EC or Edwards-curve key.");
   CK_OBJECT_HANDLE private_key, public_key;
   HF_TRY(store(session, key, name, true, &private_key));
   hf_err e = with_public ? store(session, key, name, false, &public_key) : HF_OK;

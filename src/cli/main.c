@@ -8,7 +8,7 @@ const struct cli_command *const cli_commands[] = {
 #define CLI_ROW(id) &cli_##id,
   CLI_COMMANDS(CLI_ROW)
 #undef CLI_ROW
-  NULL,
+      NULL,
 };
 
 static int report(hf_err e)

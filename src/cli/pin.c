@@ -49,7 +49,8 @@ static hf_err ask(const char *title, bool twice, struct hf_secret **ret_pin)
   return HF_OK;
 }
 
-hf_err cli_pin_option(const struct cli_args *args, const char *name, const char *title, bool twice, struct hf_secret **ret_pin)
+hf_err cli_pin_option(const struct cli_args *args, const char *name, const char *title, bool twice,
+                      struct hf_secret **ret_pin)
 {
   char source_name[32];
   snprintf(source_name, sizeof(source_name), "%s-source", name);
@@ -63,7 +64,8 @@ hf_err cli_pin_option(const struct cli_args *args, const char *name, const char 
     return cli_secret_from_arg(pin, ret_pin);
   if (isatty(STDIN_FILENO))
     return ask(title, twice, ret_pin);
-  return hf_hint(hf_fail(HF_ERR_PIN_MISSING, "the %s, and there is no terminal to ask on", title), "Give it by --%s.", source_name);
+  return hf_hint(hf_fail(HF_ERR_PIN_MISSING, "the %s, and there is no terminal to ask on", title), "Give it by --%s.",
+                 source_name);
 }
 
 hf_err cli_pin(const struct cli_args *args, const struct uri *uri, struct hf_secret **ret_pin)

@@ -11,10 +11,11 @@
 hf_err cli_pin(const struct cli_args *args, const struct uri *uri, struct hf_secret **ret_pin);
 
 /*
- * A new PIN, by option NAME-source or NAME, else asked for twice under that title ("SO PIN"). Where several tokens or a PIN
- * change are not at stake, the same serves to log in: then it is asked for once.
+ * The PIN that option NAME-source or NAME gives, else asked for under that title ("SO PIN"); a new one twice.
+ * Fails with PIN_MISSING where there is none and no terminal.
  */
-hf_err cli_pin_option(const struct cli_args *args, const char *name, const char *title, bool twice, struct hf_secret **ret_pin);
+hf_err cli_pin_option(const struct cli_args *args, const char *name, const char *title, bool twice,
+                      struct hf_secret **ret_pin);
 
 /* Prompts on out, reads a line of standard input, which must be a terminal, with the echo off. */
 hf_err cli_ask_secret(FILE *out, const char *prompt, struct hf_secret **ret_secret);

@@ -69,7 +69,7 @@ static hf_err read_hidden_line(FILE *shown, const char *prompt, char *out, size_
   for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
     sigaction(signals[i], &(struct sigaction){ .sa_handler = catch_signal }, &kept[i]);
   hf_err e = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? prompt_line(shown, prompt, out, size)
-                                                            : hf_fail_errno(errno, "turning off the terminal's echo");
+                                                              : hf_fail_errno(errno, "turning off the terminal's echo");
   (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
   for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
     sigaction(signals[i], &kept[i], NULL);
@@ -93,8 +93,9 @@ hf_err cli_confirm(const struct cli_args *args, const char *question, ...)
   if (cli_has(args, "yes"))
     return HF_OK;
   if (!isatty(STDIN_FILENO))
-    return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' cannot be undone, and there is no terminal to ask on", args->command->name),
-                   "Add --yes to do it without a question.");
+    return hf_hint(
+        hf_fail(HF_ERR_USAGE, "'%s' cannot be undone, and there is no terminal to ask on", args->command->name),
+        "Add --yes to do it without a question.");
   va_list list;
   va_start(list, question);
   vfprintf(stderr, question, list);

@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 #include "p11/session.h"
 
-/* --module, else $HOLDFAST_MODULE, else the configuration's, else our own token's. The command has CLI_MODULE_OPTIONS. */
+/* --module, else $HOLDFAST_MODULE, else the configuration's, else our own. The command has CLI_MODULE_OPTIONS. */
 hf_err cli_module_open(const struct cli_args *args, struct p11_module **ret_module);
 
 hf_err cli_module_path(const struct cli_args *args, char *out, size_t size);
@@ -17,19 +17,19 @@ hf_err cli_provider_path(char *out, size_t size);
 
 /*
  * The token and what is wanted in it. --token is a label or a URI; operand is a URI or NULL. Without either, it is the
- * configuration's device.cryptoki.uri, else the only token. ret_uri gets all attributes that were given: start it with {0}.
+ * configuration's device.cryptoki.uri, else the only token. ret_uri gets all attributes that were given.
  */
 hf_err cli_token_find(const struct cli_args *args, struct p11_module *module, const char *operand, struct uri *ret_uri,
                       struct p11_token *ret_token);
 
 /*
- * Initialises the slot's token, without a user PIN yet, and tells where it is now: a module may give a new token another slot.
+ * Initialises the slot's token, without a user PIN yet, and tells where it is now: a new token may get another slot.
  * A token that was there keeps its place, and its SO PIN must be the right one.
  */
 hf_err cli_token_setup(struct p11_module *module, CK_SLOT_ID slot, const char *label, struct hf_secret *so_pin,
                        struct p11_token *ret_token);
 
-/* The module, the token and a session in it, logged in where the command has a PIN for it. End it with cli_login_end. */
+/* The module, the token and a session in it, logged in where the token asks for it. End it with cli_login_end. */
 struct cli_login {
   struct p11_module *module;
   struct p11_token token;

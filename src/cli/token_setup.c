@@ -10,8 +10,8 @@ static bool is_known(const struct p11_token *token, const struct p11_token *toke
 }
 
 /* The token that was not there before. */
-static hf_err find_new(struct p11_module *module, const char *label, const struct p11_token *before, size_t before_count,
-                       struct p11_token *ret_token)
+static hf_err find_new(struct p11_module *module, const char *label, const struct p11_token *before,
+                       size_t before_count, struct p11_token *ret_token)
 {
   HF_CLEANUP(hf_freep) struct p11_token *tokens = NULL;
   size_t count = 0;

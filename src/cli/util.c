@@ -10,42 +10,41 @@
 
 enum { PIN_MIN = 4, PIN_MAX = 255 };
 
-static const char usage[] =
-  "Support tool for PKCS#11\n"
-  "Usage: softhsm2-util [ACTION] [OPTIONS]\n"
-  "Action:\n"
-  "  --delete-token    Delete the token at a given slot.\n"
-  "                    Use with --token or --serial.\n"
-  "                    WARNING: Any content in token will be erased.\n"
-  "  -h                Shows this help screen.\n"
-  "  --help            Shows this help screen.\n"
-  "  --import <path>   Import a key pair from the given path.\n"
-  "                    The file must be in PKCS#8-format.\n"
-  "                    Use with --slot or --token or --serial, --file-pin,\n"
-  "                    --label, --id, --no-public-key, and --pin.\n"
-  "  --init-token      Initialize the token at a given slot.\n"
-  "                    Use with --slot or --token or --serial or --free,\n"
-  "                    --label, --so-pin, and --pin.\n"
-  "                    WARNING: Any content in token will be erased.\n"
-  "  --show-slots      Display all the available slots.\n"
-  "  -v                Show version info.\n"
-  "  --version         Show version info.\n"
-  "Options:\n"
-  "  --aes             Used to tell import to use file as is and import it as AES.\n"
-  "  --file-pin <PIN>  Supply a PIN if the file is encrypted.\n"
-  "  --force           Used to override a warning.\n"
-  "  --free            Use the first free/uninitialized token.\n"
-  "  --id <hex>        Defines the ID of the object. Hexadecimal characters.\n"
-  "                    Use with --force if multiple key pairs may share\n"
-  "                    the same ID.\n"
-  "  --label <text>    Defines the label of the object or the token.\n"
-  "  --module <path>   Use another PKCS#11 library than Holdfast's.\n"
-  "  --no-public-key   Do not import the public key.\n"
-  "  --pin <PIN>       The PIN for the normal user.\n"
-  "  --serial <number> Will use the token with a matching serial number.\n"
-  "  --slot <number>   The slot where the token is located.\n"
-  "  --so-pin <PIN>    The PIN for the Security Officer (SO).\n"
-  "  --token <label>   Will use the token with a matching token label.\n";
+static const char usage[] = "Support tool for PKCS#11\n"
+                            "Usage: softhsm2-util [ACTION] [OPTIONS]\n"
+                            "Action:\n"
+                            "  --delete-token    Delete the token at a given slot.\n"
+                            "                    Use with --token or --serial.\n"
+                            "                    WARNING: Any content in token will be erased.\n"
+                            "  -h                Shows this help screen.\n"
+                            "  --help            Shows this help screen.\n"
+                            "  --import <path>   Import a key pair from the given path.\n"
+                            "                    The file must be in PKCS#8-format.\n"
+                            "                    Use with --slot or --token or --serial, --file-pin,\n"
+                            "                    --label, --id, --no-public-key, and --pin.\n"
+                            "  --init-token      Initialize the token at a given slot.\n"
+                            "                    Use with --slot or --token or --serial or --free,\n"
+                            "                    --label, --so-pin, and --pin.\n"
+                            "                    WARNING: Any content in token will be erased.\n"
+                            "  --show-slots      Display all the available slots.\n"
+                            "  -v                Show version info.\n"
+                            "  --version         Show version info.\n"
+                            "Options:\n"
+                            "  --aes             Used to tell import to use file as is and import it as AES.\n"
+                            "  --file-pin <PIN>  Supply a PIN if the file is encrypted.\n"
+                            "  --force           Used to override a warning.\n"
+                            "  --free            Use the first free/uninitialized token.\n"
+                            "  --id <hex>        Defines the ID of the object. Hexadecimal characters.\n"
+                            "                    Use with --force if multiple key pairs may share\n"
+                            "                    the same ID.\n"
+                            "  --label <text>    Defines the label of the object or the token.\n"
+                            "  --module <path>   Use another PKCS#11 library than Holdfast's.\n"
+                            "  --no-public-key   Do not import the public key.\n"
+                            "  --pin <PIN>       The PIN for the normal user.\n"
+                            "  --serial <number> Will use the token with a matching serial number.\n"
+                            "  --slot <number>   The slot where the token is located.\n"
+                            "  --so-pin <PIN>    The PIN for the Security Officer (SO).\n"
+                            "  --token <label>   Will use the token with a matching token label.\n";
 
 __attribute__((format(printf, 1, 0))) static void print_error(const char *fmt, va_list args)
 {
@@ -173,6 +172,8 @@ static int run_action(struct util *util)
   if (status == 0)
     status = action->run(util);
   util->module = p11_module_unref(util->module);
+  if (fflush(stdout) != 0 && status == 0)
+    return util_fail("Could not write to standard output.");
   return status;
 }
 
@@ -182,7 +183,7 @@ static int run(int argc, char **argv)
 #define UTIL_LONG_OPTION(id, name, value) { name, value, NULL, 0x100 + UTIL_##id },
     UTIL_OPTION_TABLE(UTIL_LONG_OPTION)
 #undef UTIL_LONG_OPTION
-    { NULL, 0, NULL, 0 },
+        { NULL, 0, NULL, 0 },
   };
   struct util util = { .module = NULL };
   static char given[] = "";
@@ -205,8 +206,8 @@ const struct cli_command cli_softhsm2_util = {
   .name = "softhsm2-util",
   .help = "Do as SoftHSM2's utility does, with its options and texts; see 'holdfast softhsm2-util --help'",
   .options = options,
-  .details = "Takes softhsm2-util's own options and answers with its texts and exit statuses, on Holdfast's token or --module.\n"
-             "A link of the name softhsm2-util to holdfast does the same.\n",
+  .details = "Takes softhsm2-util's own options and answers with its texts and exit statuses, on Holdfast's token\n"
+             "or --module. A link of the name softhsm2-util to holdfast does the same.\n",
   .example = "holdfast softhsm2-util --init-token --free --label my-token\n",
   .run_raw = run,
 };

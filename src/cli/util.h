@@ -8,32 +8,32 @@
 #include "p11/session.h"
 
 /* X(id, name, takes a value) */
-#define UTIL_OPTION_TABLE(X)      \
-  X(AES, "aes", 0)                \
-  X(DELETE_TOKEN, "delete-token", 0) \
-  X(FILE_PIN, "file-pin", 1)      \
-  X(FORCE, "force", 0)            \
-  X(FREE, "free", 0)              \
-  X(HELP, "help", 0)              \
-  X(ID, "id", 1)                  \
-  X(IMPORT, "import", 1)          \
-  X(INIT_TOKEN, "init-token", 0)  \
-  X(LABEL, "label", 1)            \
-  X(MODULE, "module", 1)          \
+#define UTIL_OPTION_TABLE(X)           \
+  X(AES, "aes", 0)                     \
+  X(DELETE_TOKEN, "delete-token", 0)   \
+  X(FILE_PIN, "file-pin", 1)           \
+  X(FORCE, "force", 0)                 \
+  X(FREE, "free", 0)                   \
+  X(HELP, "help", 0)                   \
+  X(ID, "id", 1)                       \
+  X(IMPORT, "import", 1)               \
+  X(INIT_TOKEN, "init-token", 0)       \
+  X(LABEL, "label", 1)                 \
+  X(MODULE, "module", 1)               \
   X(NO_PUBLIC_KEY, "no-public-key", 0) \
-  X(PIN, "pin", 1)                \
-  X(SERIAL, "serial", 1)          \
-  X(SHOW_SLOTS, "show-slots", 0)  \
-  X(SLOT, "slot", 1)              \
-  X(SO_PIN, "so-pin", 1)          \
-  X(TOKEN, "token", 1)            \
+  X(PIN, "pin", 1)                     \
+  X(SERIAL, "serial", 1)               \
+  X(SHOW_SLOTS, "show-slots", 0)       \
+  X(SLOT, "slot", 1)                   \
+  X(SO_PIN, "so-pin", 1)               \
+  X(TOKEN, "token", 1)                 \
   X(VERSION, "version", 0)
 
 enum util_option {
 #define UTIL_OPTION_ENUM(id, name, value) UTIL_##id,
   UTIL_OPTION_TABLE(UTIL_OPTION_ENUM)
 #undef UTIL_OPTION_ENUM
-  UTIL_OPTION_COUNT
+      UTIL_OPTION_COUNT
 };
 
 struct util {

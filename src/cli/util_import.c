@@ -54,7 +54,9 @@ static int import_aes(struct util *util, struct p11_session *session, const stru
   if (hf_failed(e))
     return util_fail("Could not open the secret key file.");
   e = cli_aes_store(session, &value, name);
-  return hf_failed(e) ? util_fail_why(e, "Could not save the secret key in the token. Maybe the algorithm is not supported.") : 0;
+  return hf_failed(e)
+             ? util_fail_why(e, "Could not save the secret key in the token. Maybe the algorithm is not supported.")
+             : 0;
 }
 
 /* PKCS #8 alone, as the original: what it refuses, a script may rely on. */
@@ -73,7 +75,8 @@ static int read_key(struct util *util, EVP_PKEY **ret_key)
     return 0;
   if (form != CLI_KEY_ENCRYPTED)
     return util_fail("Could not read the PKCS#8 file. Maybe the file is not encrypted.");
-  if (hf_failed(cli_secret_from_arg(file_pin, &passphrase)) || hf_failed(cli_key_decode(path, &pem, passphrase, ret_key)))
+  if (hf_failed(cli_secret_from_arg(file_pin, &passphrase)) ||
+      hf_failed(cli_key_decode(path, &pem, passphrase, ret_key)))
     return util_fail("Could not decrypt the PKCS#8 file. Maybe wrong PIN to file (--file-pin <PIN>)");
   return 0;
 }

@@ -68,8 +68,10 @@ int util_find_slot(const struct util *util, bool free_allowed, CK_SLOT_ID *ret_s
   if (util->values[UTIL_SLOT])
     return parse_slot(util->values[UTIL_SLOT], ret_slot);
   if (!free_token && !serial && !label)
-    return util_fail(free_allowed ? "A slot/token must be supplied. Use --slot <number>, --serial <serial>, --token <label>, or --free"
-                                  : "A slot/token must be supplied. Use --slot <number>, --serial <serial>, or --token <label>");
+    return util_fail(
+        free_allowed
+            ? "A slot/token must be supplied. Use --slot <number>, --serial <serial>, --token <label>, or --free"
+            : "A slot/token must be supplied. Use --slot <number>, --serial <serial>, or --token <label>");
   if (serial && strlen(serial) > 16)
     return util_fail("--serial is too long.");
   if (label && strlen(label) > 32)
@@ -139,7 +141,8 @@ static void print_slot(struct util *util, CK_SLOT_ID slot)
   if (rv == CKR_OK)
     print_token(&token);
   else
-    util_fail_why(p11_fail(util->module, rv, "slot %lu", slot), "Could not get info about the token in slot %lu.", slot);
+    util_fail_why(p11_fail(util->module, rv, "slot %lu", slot), "Could not get info about the token in slot %lu.",
+                  slot);
 }
 
 int util_show_slots(struct util *util)

@@ -12,9 +12,12 @@ static int init_failed(hf_err e, CK_SLOT_ID slot)
   if (e.code == HF_ERR_SLOT_ID_INVALID)
     fprintf(stderr, "CKR_SLOT_ID_INVALID: Slot %lu does not exist.\n", slot);
   else if (e.code == HF_ERR_PIN_INCORRECT)
-    fputs("CKR_PIN_INCORRECT: The given SO PIN does not match the one in the token. Needed when reinitializing the token.\n", stderr);
+    fputs("CKR_PIN_INCORRECT: The given SO PIN does not match the one in the token. Needed when reinitializing the "
+          "token.\n",
+          stderr);
   else if (e.code == HF_ERR_TOKEN_NOT_PRESENT)
-    fputs("CKR_TOKEN_NOT_PRESENT: The token is not present. Please read the HSM manual for further assistance.\n", stderr);
+    fputs("CKR_TOKEN_NOT_PRESENT: The token is not present. Please read the HSM manual for further assistance.\n",
+          stderr);
   else
     return util_fail_why(e, "Could not initialize the token.");
   return 1;
@@ -30,7 +33,7 @@ static int set_user_pin(struct util *util, CK_SLOT_ID slot, struct hf_secret *so
   if (hf_failed(e))
     return util_fail_why(e, "Could not log in on the token.");
   CK_RV rv = p11_module_functions(util->module)
-               ->C_InitPIN(p11_session_handle(session), hf_secret_data(pin), hf_secret_len(pin));
+                 ->C_InitPIN(p11_session_handle(session), hf_secret_data(pin), hf_secret_len(pin));
   if (rv != CKR_OK)
     return util_fail_why(p11_fail(util->module, rv, "slot %lu", slot), "Could not initialize the user PIN.");
   return 0;
@@ -50,7 +53,8 @@ static int report_slot(struct util *util, const struct p11_token *token, CK_SLOT
   for (size_t i = 0; i < count; i++) {
     if (strcmp(tokens[i].serial, token->serial) != 0)
       continue;
-    printf("The token has been initialized %s slot %lu\n", tokens[i].slot == before ? "on" : "and is reassigned to", tokens[i].slot);
+    printf("The token has been initialized %s slot %lu\n", tokens[i].slot == before ? "on" : "and is reassigned to",
+           tokens[i].slot);
     return 0;
   }
   return util_fail("Could not get info about the initialized token in slot %lu.", before);
@@ -100,7 +104,8 @@ int util_delete_token(struct util *util)
     return util_fail("A token must be supplied. Use --serial <serial> or --token <label>");
   const struct holdfast_token_ext *ext = p11_module_ext(util->module);
   if (!ext)
-    return util_fail("The module %s cannot delete tokens. Use that HSM's own tool; --init-token --token at least erases the content.",
+    return util_fail("The module %s cannot delete tokens. Use that HSM's own tool; --init-token --token at least "
+                     "erases the content.",
                      util->module_path);
   hf_err e = util_match(util, say_serial, &token, &count);
   if (hf_failed(e))

@@ -10,7 +10,7 @@ static hf_err add_shown(struct hf_buf *out, char c)
   return byte < 0x20 || byte == 0x7f ? hf_buf_addf(out, "%%%02X", byte) : hf_buf_add_u8(out, byte);
 }
 
-/* Works on any text, since what is shown is often what could not be parsed: a value ends at '&' alone, as ';' may be a PIN's. */
+/* Any text will do: what is shown is often what could not be parsed. A value ends at '&' alone, as ';' may be a PIN's. */
 hf_err uri_redact(const char *text, struct hf_buf *out)
 {
   static const char name[] = "pin-value=";

@@ -166,7 +166,8 @@ static hf_err parse_attr(const struct span *attr, bool query, struct uri *uri)
   if (!text)
     return hf_fail(HF_ERR_NO_MEMORY, "parsing a URI");
   if (!row->check(text, value.len))
-    return hf_hint(refuse(attr->whole, attr->at, "a bad value of ", row->name), "%s= takes %s.", row->name, row->expected);
+    return hf_hint(refuse(attr->whole, attr->at, "a bad value of ", row->name), "%s= takes %s.", row->name,
+                   row->expected);
   return uri_set(uri, (enum uri_attr)(row - rows), value.data, value.len);
 }
 

@@ -24,7 +24,8 @@ static const struct {
   { "pkcs11:object=my-pubkey;type=public", "pkcs11:object=my-pubkey;type=public" },
   { "pkcs11:object=my-key;type=private?pin-source=file:/etc/token",
     "pkcs11:object=my-key;type=private?pin-source=file:/etc/token" },
-  { "pkcs11:token=The%20Software%20PKCS%2311%20Softtoken;manufacturer=Snake%20Oil,%20Inc.;model=1.0;object=my-certificate;"
+  { "pkcs11:token=The%20Software%20PKCS%2311%20Softtoken;manufacturer=Snake%20Oil,%20Inc.;model=1.0;object=my-"
+    "certificate;"
     "type=cert;id=%69%95%3E%5C%F4%BD%EC%91;serial=?pin-source=file:/etc/token_pin",
     "pkcs11:model=1.0;manufacturer=Snake%20Oil,%20Inc.;serial=;token=The%20Software%20PKCS%2311%20Softtoken;"
     "id=%69%95%3E%5C%F4%BD%EC%91;object=my-certificate;type=cert?pin-source=file:/etc/token_pin" },
@@ -43,17 +44,21 @@ static const struct {
     "pkcs11:token=A%20name%20with%20a%20substring%20%25%3B;object=my-certificate;type=cert" },
   { "pkcs11:token=Name%20with%20a%20small%20A%20with%20acute:%20%C3%A1;object=my-certificate;type=cert",
     "pkcs11:token=Name%20with%20a%20small%20A%20with%20acute:%20%C3%A1;object=my-certificate;type=cert" },
-  { "pkcs11:token=my-token;object=my-certificate;type=cert;vendor-aaa=value-a?pin-source=file:/etc/token_pin&vendor-bbb=value-b",
+  { "pkcs11:token=my-token;object=my-certificate;type=cert;vendor-aaa=value-a?pin-source=file:/etc/"
+    "token_pin&vendor-bbb=value-b",
     "pkcs11:token=my-token;object=my-certificate;type=cert?pin-source=file:/etc/token_pin" },
   { "pkcs11:v-x=1;v-x=2", "pkcs11:" },
-  { "pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=83f9cf49039c051a;token=my-token;id=%01;object=my-key;"
+  { "pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=83f9cf49039c051a;token=my-token;id=%01;object=my-"
+    "key;"
     "type=private",
-    "pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=83f9cf49039c051a;token=my-token;id=%01;object=my-key;"
+    "pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=83f9cf49039c051a;token=my-token;id=%01;object=my-"
+    "key;"
     "type=private" },
   { "pkcs11:object=iotkey;type=private", "pkcs11:object=iotkey;type=private" },
   { "PKCS11:id=%0a%0B0;type=secret-key", "pkcs11:id=%0A%0B%30;type=secret-key" },
   { "pkcs11:object=a=b&c", "pkcs11:object=a=b&c" },
-  { "pkcs11:?pin-source=|/usr/bin/pinomatic&module-path=/a?b", "pkcs11:?pin-source=|/usr/bin/pinomatic&module-path=/a?b" },
+  { "pkcs11:?pin-source=|/usr/bin/pinomatic&module-path=/a?b",
+    "pkcs11:?pin-source=|/usr/bin/pinomatic&module-path=/a?b" },
   { "pkcs11:type=data?", "pkcs11:type=data" },
 };
 
@@ -204,7 +209,7 @@ static void test_no_error_tells_a_pin(void **state)
 {
   (void)state;
   static const char *const texts[] = {
-    "pkcs11:object=k?pin-value=87654321%", "pkcs11:pin-value=87654321", "pkcs11:?pin-value=876 54321",
+    "pkcs11:object=k?pin-value=87654321%",           "pkcs11:pin-value=87654321",         "pkcs11:?pin-value=876 54321",
     "pkcs11:?pin-value=87654321&pin-value=87654321", "pkcs11:?pin-value=%00%38%37654321",
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(texts); i++) {
