@@ -5,6 +5,8 @@ import base64
 import dataclasses
 import pathlib
 
+import pytest
+
 
 def der(tag, content):
     """One DER element; written here anew, so that the format is checked and not our writer against our reader."""
@@ -50,9 +52,15 @@ class Kit:
         return Identity(uri, key, self.pki.sign(csr, name))
 
 
+@pytest.fixture
+def kit(run, workdir, pki, token, make_key, openssl_conf):
+    conf = openssl_conf(module_path=token.module.path, pin_source=token.pin_file)
+    return Kit(run, workdir, pki, token, make_key, conf)
+
+
 def broker_conf(directory, name, port, ca, cert, key, extra=""):
     """A mosquitto that asks its clients for certificates. Runs as the user who started it, root too."""
     path = directory / f"{name}.conf"
-    path.write_text(f"listener {port} 127.0.0.1\ncafile {ca}\ncertfile {cert}\nkeyfile {key}\nrequire_certificate true\n"
-                    f"allow_anonymous true\nuser root\npersistence false\nlog_dest stderr\nlog_type all\n{extra}")
+    path.write_text(f"listener {port} 127.0.0.1\ncafile {ca}\ncertfile {cert}\nkeyfile {key}\n"
+                    f"require_certificate true\nallow_anonymous true\nuser root\npersistence false\nlog_dest stderr\nlog_type all\n{extra}")
     return path

@@ -7,17 +7,12 @@ import time
 
 import pytest
 
-from provider_kit import Kit, broker_conf
+from provider_kit import broker_conf, kit  # noqa: F401 (a fixture)
 
-# mosquitto waits some 5 s before each attempt, so ten bridges in one process make the fifty. HF_BRIDGES=1 HF_RESTARTS=50 has one
-# bridge make them all.
+# mosquitto waits some 5 s before each attempt, so ten bridges in one process make the fifty.
+# HF_BRIDGES=1 HF_RESTARTS=50 has one bridge make them all.
 BRIDGES = int(os.environ.get("HF_BRIDGES", "10"))
 RESTARTS = int(os.environ.get("HF_RESTARTS", "5"))
-
-
-@pytest.fixture
-def kit(run, workdir, pki, token, make_key, openssl_conf):
-    return Kit(run, workdir, pki, token, make_key, openssl_conf(module_path=token.module.path, pin_source=token.pin_file))
 
 
 def bridge_conf(kit, who, local_port, cloud_port):

@@ -7,12 +7,7 @@ import time
 
 import pytest
 
-from provider_kit import Kit, wrapped_pem
-
-
-@pytest.fixture
-def kit(run, workdir, pki, token, make_key, openssl_conf):
-    return Kit(run, workdir, pki, token, make_key, openssl_conf(module_path=token.module.path, pin_source=token.pin_file))
+from provider_kit import kit, wrapped_pem  # noqa: F401 (a fixture)
 
 
 def failure(kit, key, conf=None, extra_env=None):

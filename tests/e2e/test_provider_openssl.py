@@ -3,15 +3,9 @@
 
 import pytest
 
-from provider_kit import Kit
+from provider_kit import kit  # noqa: F401 (a fixture)
 
 KEYS = {"ec": "EC:prime256v1", "ec384": "EC:secp384r1", "rsa": "rsa:2048"}
-
-
-@pytest.fixture
-def kit(run, workdir, pki, token, make_key, openssl_conf):
-    conf = openssl_conf(module_path=token.module.path, pin_source=token.pin_file)
-    return Kit(run, workdir, pki, token, make_key, conf)
 
 
 @pytest.fixture
