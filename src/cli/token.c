@@ -5,15 +5,20 @@
 #include "config/config.h"
 
 #include <limits.h>
+#include <sys/auxv.h>
+
+/* Without /proc (a bare chroot), the name that the kernel was given tells. */
+static bool own_path(char out[PATH_MAX])
+{
+  return realpath("/proc/self/exe", out) || realpath((const char *)getauxval(AT_EXECFN), out);
+}
 
 /* Beside this program: installed, at any prefix, or in its build tree. */
 static hf_err find_beside(const char *const *places, size_t count, char *out, size_t size)
 {
   char self[PATH_MAX];
-  ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-  if (len <= 0)
+  if (!own_path(self))
     return hf_fail(HF_ERR_MODULE_LOAD, "cannot tell where this program is");
-  self[len] = '\0';
   *(strrchr(self, '/') + 1) = '\0';
   for (size_t i = 0; i < count; i++) {
     char path[2 * PATH_MAX], real[PATH_MAX];

@@ -33,6 +33,7 @@ struct connect {
   struct p11_key *key;
   int key_file; /* in memory: the PEM text that stands for the key */
   char key_path[64];
+  bool key_file_named; /* it is on disk after all, and goes at the end */
   struct addrinfo *found;
   struct mqtt *mqtt;
   char detail[TEXT_MAX];
@@ -151,15 +152,28 @@ static hf_err reach(struct connect *c)
   return net_connect(c->found, deadline(c), &fd);
 }
 
-/* OpenSSL's programs know key files; this one lives in memory and holds the key's URI. */
+/* A file in memory has a path only where /proc is mounted; a bare chroot may be without. */
+static hf_err open_key_file(struct connect *c)
+{
+  c->key_file = memfd_create("holdfast-key-uri", MFD_CLOEXEC);
+  snprintf(c->key_path, sizeof(c->key_path), "/proc/self/fd/%d", c->key_file);
+  if (c->key_file >= 0 && access(c->key_path, R_OK) == 0)
+    return HF_OK;
+  hf_closep(&c->key_file);
+  snprintf(c->key_path, sizeof(c->key_path), "/tmp/holdfast-key-uri-XXXXXX");
+  c->key_file = mkostemp(c->key_path, O_CLOEXEC);
+  c->key_file_named = c->key_file >= 0;
+  return c->key_file_named ? HF_OK : hf_fail_errno(errno, "%s", c->key_path);
+}
+
+/* OpenSSL's programs know key files; this one holds the key's URI. */
 static hf_err make_key_file(struct connect *c)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf pem = HF_BUF(2 * URI_MAX);
   HF_TRY(p11_pem_write(c->key_uri, &pem));
-  c->key_file = memfd_create("holdfast-key-uri", MFD_CLOEXEC);
-  if (c->key_file < 0 || write(c->key_file, pem.data, pem.len) != (ssize_t)pem.len)
-    return hf_fail_errno(errno, "a file in memory");
-  snprintf(c->key_path, sizeof(c->key_path), "/proc/self/fd/%d", c->key_file);
+  HF_TRY(open_key_file(c));
+  if (write(c->key_file, pem.data, pem.len) != (ssize_t)pem.len)
+    return hf_fail_errno(errno, "writing %s", c->key_path);
   return HF_OK;
 }
 
@@ -289,6 +303,8 @@ static void release(struct connect *c)
   mqtt_free(c->mqtt);
   net_addrinfo_freep(&c->found);
   hf_closep(&c->key_file);
+  if (c->key_file_named)
+    unlink(c->key_path);
   p11_key_unref(c->key);
   p11_module_unref(c->module);
   X509_free(c->certificate);

@@ -70,6 +70,12 @@ def built(path):
     return str(path)
 
 
+def needs(path):
+    """Skips the test where the system lacks path: a bare chroot has no /proc and no /dev/pts."""
+    if not os.path.exists(path):
+        pytest.skip(f"there is no {path} here")
+
+
 # Running programs
 
 @dataclasses.dataclass

@@ -7,9 +7,12 @@ import select
 import signal
 import time
 
+from conftest import needs
+
 
 def converse(cmd, answers, *, env, cwd, timeout=20):
     """Types each (prompt, line) when its prompt has come. Returns (exit status, all that the terminal showed)."""
+    needs("/dev/pts/ptmx")
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)

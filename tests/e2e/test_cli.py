@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import PIN, SO_PIN
+from conftest import PIN, SO_PIN, needs
 from terminal import converse
 
 
@@ -336,6 +336,7 @@ def test_key_import(hf, device, run, module, kind):
 
 def test_key_import_from_a_pipe_with_a_certificate(hf, device, run, holdfast, pki):
     key, cert = pki.key_and_cert("device")
+    needs("/dev/fd/0")
     run(["bash", "-c", f'both=$(cat {key} {cert}); {holdfast} key import <(echo "$both") --label a --id 01 {" ".join(device)}'])
     run(["bash", "-c", f'cat {key} {cert} | {holdfast} key import - --label b --id 02 {" ".join(device)}'])
     assert len(json.loads(hf("key", "list", "--json", *device).stdout)) == 4
@@ -428,6 +429,7 @@ def test_key_pem(hf, device, run, workdir):
 
 @pytest.mark.modules("ours")
 def test_interrupt_at_the_prompt_leaves_the_echo_on(hf, holdfast, env, workdir):
+    needs("/dev/pts/ptmx")
     master, slave = pty.openpty()
     process = subprocess.Popen([holdfast, "token", "init", "--label", "x"], env=env, cwd=workdir, stdin=slave,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -450,6 +452,8 @@ def test_interrupt_at_the_prompt_leaves_the_echo_on(hf, holdfast, env, workdir):
 @pytest.mark.modules("ours")
 def test_pin_does_not_stay_in_the_process_list(hf, holdfast, env, workdir, module):
     """--pin is overwritten before the program may wait for anything else."""
+    needs("/proc/self/cmdline")
+    needs("/dev/pts/ptmx")
     # A user PIN that is still asked for holds the program while its --so-pin has been read.
     master, slave = pty.openpty()
     process = subprocess.Popen([holdfast, "token", "init", "--label", "x", "--so-pin", "86428642"], env=env, cwd=workdir,

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from conftest import needs
 from terminal import converse
 
 
@@ -162,6 +163,7 @@ softhsm2-util \
 
 
 def test_thin_edge(sh, configured, key_files, module, run, workdir):
+    needs("/dev/fd/0")
     key, cert = key_files
     run(["tedge", "config", "set", "device.key_path", key])
     run(["tedge", "config", "set", "device.cert_path", cert])
