@@ -21,6 +21,19 @@ static const struct flag_row {
   { CKF_SO_PIN_LOCKED, "so-pin-locked" },
 };
 
+struct found {
+  struct p11_token *tokens;
+  size_t token_count;
+  struct p11_trouble *troubles;
+  size_t trouble_count;
+};
+
+static void found_free(struct found *found)
+{
+  free(found->tokens);
+  free(found->troubles);
+}
+
 static hf_err token_uri(const struct p11_token *token, struct hf_buf *out)
 {
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
@@ -46,13 +59,26 @@ static hf_err to_json(const struct p11_token *token, json_t *out)
   return HF_OK;
 }
 
-static hf_err print_json(const struct p11_token *tokens, size_t count)
+static hf_err trouble_to_json(const struct p11_trouble *trouble, json_t *out)
+{
+  HF_TRY(cli_json_set_new(out, "slot", json_integer((json_int_t)trouble->slot)));
+  HF_TRY(cli_json_set(out, "error", hf_err_name(trouble->error)));
+  HF_TRY(cli_json_set(out, "reason", trouble->text));
+  return cli_json_set(out, "hint", trouble->hint);
+}
+
+static hf_err print_json(const struct found *found)
 {
   HF_CLEANUP(cli_json_freep) json_t *list = json_array();
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < found->token_count; i++) {
     json_t *token = json_object();
     HF_TRY(cli_json_append_new(list, token));
-    HF_TRY(to_json(&tokens[i], token));
+    HF_TRY(to_json(&found->tokens[i], token));
+  }
+  for (size_t i = 0; i < found->trouble_count; i++) {
+    json_t *trouble = json_object();
+    HF_TRY(cli_json_append_new(list, trouble));
+    HF_TRY(trouble_to_json(&found->troubles[i], trouble));
   }
   return cli_json_print(list);
 }
@@ -90,18 +116,27 @@ static hf_err print_token(const struct p11_token *token)
   return HF_OK;
 }
 
+static void print_trouble(const struct p11_trouble *trouble)
+{
+  printf("Slot %lu: cannot be read: %s\n", trouble->slot, hf_err_text(trouble->error));
+  print_line("Reason:", trouble->text);
+  print_line("Hint:", trouble->hint);
+}
+
 static hf_err run(const struct cli_args *args)
 {
   HF_CLEANUP(p11_module_unrefp) struct p11_module *module = NULL;
-  HF_CLEANUP(hf_freep) struct p11_token *tokens = NULL;
-  size_t count = 0;
+  HF_CLEANUP(found_free) struct found found = { 0 };
   HF_TRY(cli_module_open(args, &module));
-  HF_TRY(p11_token_list(module, &tokens, &count));
+  HF_TRY(p11_token_list(module, &found.tokens, &found.token_count));
+  HF_TRY(p11_trouble_list(module, &found.troubles, &found.trouble_count));
   if (cli_has(args, "json"))
-    return print_json(tokens, count);
-  for (size_t i = 0; i < count; i++)
-    HF_TRY(print_token(&tokens[i]));
-  if (count == 0)
+    return print_json(&found);
+  for (size_t i = 0; i < found.token_count; i++)
+    HF_TRY(print_token(&found.tokens[i]));
+  for (size_t i = 0; i < found.trouble_count; i++)
+    print_trouble(&found.troubles[i]);
+  if (found.token_count + found.trouble_count == 0)
     puts("No token is present.");
   return HF_OK;
 }

@@ -69,6 +69,11 @@ static hf_err slot_list(struct p11_module *module, CK_SLOT_ID **ret_slots, CK_UL
   }
 }
 
+static bool was_removed(hf_err e)
+{
+  return e.code == HF_ERR_TOKEN_NOT_PRESENT || e.code == HF_ERR_TOKEN_NOT_RECOGNIZED || e.code == HF_ERR_DEVICE_REMOVED;
+}
+
 hf_err p11_token_list(struct p11_module *module, struct p11_token **ret_tokens, size_t *ret_count)
 {
   HF_TRY(p11_module_ready(module));
@@ -79,16 +84,35 @@ hf_err p11_token_list(struct p11_module *module, struct p11_token **ret_tokens, 
   if (!tokens)
     return hf_fail(HF_ERR_NO_MEMORY, "listing the tokens of %s", p11_module_path(module));
   size_t count = 0;
-  for (CK_ULONG i = 0; i < slot_count; i++) {
-    hf_err e = p11_token_get(module, slots[i], &tokens[count]);
-    if (!hf_failed(e))
-      count++;
-    /* One that was pulled out meanwhile, or is not readable, hides only itself. */
-    else if (e.code != HF_ERR_TOKEN_NOT_PRESENT && e.code != HF_ERR_TOKEN_NOT_RECOGNIZED &&
-             e.code != HF_ERR_DEVICE_REMOVED)
-      return e;
-  }
+  for (CK_ULONG i = 0; i < slot_count; i++)
+    count += !hf_failed(p11_token_get(module, slots[i], &tokens[count]));
   *ret_tokens = HF_TAKE(tokens);
+  *ret_count = count;
+  return HF_OK;
+}
+
+hf_err p11_trouble_list(struct p11_module *module, struct p11_trouble **ret_troubles, size_t *ret_count)
+{
+  HF_TRY(p11_module_ready(module));
+  HF_CLEANUP(hf_freep) CK_SLOT_ID *slots = NULL;
+  CK_ULONG slot_count = 0;
+  HF_TRY(slot_list(module, &slots, &slot_count));
+  HF_CLEANUP(hf_freep) struct p11_trouble *troubles = calloc(slot_count + 1, sizeof(*troubles));
+  if (!troubles)
+    return hf_fail(HF_ERR_NO_MEMORY, "listing the tokens of %s", p11_module_path(module));
+  size_t count = 0;
+  for (CK_ULONG i = 0; i < slot_count; i++) {
+    struct p11_token token;
+    hf_err e = p11_token_get(module, slots[i], &token);
+    if (!hf_failed(e) || was_removed(e))
+      continue;
+    struct p11_trouble *trouble = &troubles[count++];
+    trouble->slot = slots[i];
+    trouble->error = e;
+    snprintf(trouble->text, sizeof(trouble->text), "%s", hf_err_context());
+    snprintf(trouble->hint, sizeof(trouble->hint), "%s", hf_err_hint(e));
+  }
+  *ret_troubles = HF_TAKE(troubles);
   *ret_count = count;
   return HF_OK;
 }
@@ -182,6 +206,11 @@ static hf_err ambiguous(const struct p11_token *tokens, size_t count)
 static hf_err none(struct p11_module *module, const struct uri *uri)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(URI_MAX * 4);
+  HF_CLEANUP(hf_freep) struct p11_trouble *troubles = NULL;
+  size_t count = 0;
+  HF_TRY(p11_trouble_list(module, &troubles, &count));
+  if (count)
+    return hf_hint(hf_fail(troubles[0].error.code, "%s", troubles[0].text), "%s", troubles[0].hint);
   HF_TRY(uri_format(uri, &text));
   return hf_fail(HF_ERR_TOKEN_NOT_FOUND, "%s in %s", hf_buf_str(&text), p11_module_path(module));
 }

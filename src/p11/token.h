@@ -21,8 +21,22 @@ struct p11_token {
   char slot_manufacturer[33];
 };
 
-/* All slots that hold a token, initialised or not (see CKF_TOKEN_INITIALIZED). free() the array; count may be 0. */
+/*
+ * All slots that hold a token which can be read, initialised or not (see CKF_TOKEN_INITIALIZED). free() the array; count
+ * may be 0. A token that cannot be read hides only itself: p11_trouble_list has it.
+ */
 hf_err p11_token_list(struct p11_module *module, struct p11_token **ret_tokens, size_t *ret_count);
+
+/* A slot whose token cannot be read, and why: an error's text and hint. */
+struct p11_trouble {
+  CK_SLOT_ID slot;
+  hf_err error;
+  char text[512];
+  char hint[256];
+};
+
+/* free() the array; count may be 0. One that was pulled out is no trouble. */
+hf_err p11_trouble_list(struct p11_module *module, struct p11_trouble **ret_troubles, size_t *ret_count);
 
 /* Whether the URI's token, slot and library attributes allow this one. Attributes that it does not name match all. */
 hf_err p11_token_matches(struct p11_module *module, const struct p11_token *token, const struct uri *uri,
@@ -30,7 +44,8 @@ hf_err p11_token_matches(struct p11_module *module, const struct p11_token *toke
 
 /*
  * The one initialised token that the URI allows; with slot-id, an uninitialised one too.
- * Fails with TOKEN_NOT_FOUND, or TOKEN_AMBIGUOUS naming the candidates' URIs.
+ * Fails with TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS naming the candidates' URIs, or, where a token that cannot be read may be the
+ * one, with that token's error.
  */
 hf_err p11_token_find(struct p11_module *module, const struct uri *uri, struct p11_token *ret_token);
 
