@@ -164,7 +164,7 @@ hf_err token_refresh(struct token *token)
     token->header_changes = changes;
   }
   if (token->header.deleted)
-    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token \"%.*s\" was deleted", LABEL_BYTES, token->header.label);
+    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token \"%.*s\" was deleted", HEADER_LABEL(&token->header));
   return HF_OK;
 }
 

@@ -56,7 +56,7 @@ static hf_err unwrap(const struct header *header, unsigned which, struct hf_slic
   HF_TRY(wrap_aad(header->uuid, which, &aad));
   if (hf_failed(crypto_open(hf_secret_data(kek), hf_slice(aad.data, aad.len),
                             hf_slice(wrap->sealed, sizeof(wrap->sealed)), &master)))
-    return hf_fail(HF_ERR_PIN_INCORRECT, "the %s of token \"%.*s\"", wrap_names[which], LABEL_BYTES, header->label);
+    return hf_fail(HF_ERR_PIN_INCORRECT, "the %s of token \"%.*s\"", wrap_names[which], HEADER_LABEL(header));
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
   HF_TRY(hf_secret_new(NULL, MASTER_BYTES + CRYPTO_KEY_BYTES, &keys));
   memcpy(hf_secret_data(keys), master.data, MASTER_BYTES);
@@ -79,10 +79,9 @@ static hf_err count_try(struct store_txn *txn, void *arg)
   if (try->header.deleted)
     return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token was deleted");
   if (!wrap->set)
-    return hf_fail(HF_ERR_USER_PIN_NOT_INITIALIZED, "token \"%.*s\"", LABEL_BYTES, try->header.label);
+    return hf_fail(HF_ERR_USER_PIN_NOT_INITIALIZED, "token \"%.*s\"", HEADER_LABEL(&try->header));
   if (wrap->failures >= try->conf->pin_tries)
-    return hf_fail(HF_ERR_PIN_LOCKED, "the %s of token \"%.*s\"", wrap_names[try->which], LABEL_BYTES,
-                   try->header.label);
+    return hf_fail(HF_ERR_PIN_LOCKED, "the %s of token \"%.*s\"", wrap_names[try->which], HEADER_LABEL(&try->header));
   wrap->failures++;
   return header_write(txn, &try->header);
 }
@@ -112,9 +111,9 @@ static hf_err may_login(struct token *token, enum login who)
   TOKEN_LOCK(token);
   HF_TRY(token_refresh(token));
   if (token->login == who)
-    return hf_fail(HF_ERR_USER_ALREADY_LOGGED_IN, "token \"%.*s\"", LABEL_BYTES, token->header.label);
+    return hf_fail(HF_ERR_USER_ALREADY_LOGGED_IN, "token \"%.*s\"", HEADER_LABEL(&token->header));
   if (token->login != LOGIN_NONE)
-    return hf_fail(HF_ERR_USER_ANOTHER_ALREADY_LOGGED_IN, "token \"%.*s\"", LABEL_BYTES, token->header.label);
+    return hf_fail(HF_ERR_USER_ANOTHER_ALREADY_LOGGED_IN, "token \"%.*s\"", HEADER_LABEL(&token->header));
   return HF_OK;
 }
 

@@ -13,6 +13,14 @@ static struct hf_slice next_key(void)
   return hf_slice("next", 4);
 }
 
+int header_label_len(const struct header *header)
+{
+  int len = LABEL_BYTES;
+  while (len > 0 && header->label[len - 1] == ' ')
+    len--;
+  return len;
+}
+
 static hf_err take_bytes(struct hf_slice *in, void *out, size_t len)
 {
   const uint8_t *data;

@@ -28,6 +28,10 @@ struct header {
   struct wrap wraps[WRAP_COUNT];
 };
 
+/* The label without its padding, for messages: use as "%.*s". */
+#define HEADER_LABEL(header) header_label_len(header), (const char *)(header)->label
+int header_label_len(const struct header *header);
+
 /* Fails with TOKEN_STORE, TOKEN_STORE_VERSION. */
 hf_err header_read(struct store_txn *txn, struct header *ret_header);
 hf_err header_write(struct store_txn *txn, const struct header *header);
