@@ -3,6 +3,7 @@
 #include "cli/pin.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <termios.h>
@@ -26,16 +27,25 @@ static void catch_signal(int number)
   caught = number;
 }
 
+/* Waits for input under this signal mask (NULL: the present one), so that no signal is missed before the wait. */
+static bool wait_for_input(const sigset_t *mask)
+{
+  struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+  while (!caught) {
+    int n = ppoll(&input, 1, NULL, mask);
+    if (n > 0 || (n < 0 && errno != EINTR))
+      return !caught && n > 0;
+  }
+  return false;
+}
+
 /* One line from the terminal, without its end. Unbuffered, so that nothing of it stays in stdio. */
-static hf_err read_line(char *out, size_t size)
+static hf_err read_line(char *out, size_t size, const sigset_t *mask)
 {
   size_t len = 0;
   for (;;) {
     char c;
-    ssize_t n = read(STDIN_FILENO, &c, 1);
-    if (n < 0 && errno == EINTR && !caught)
-      continue;
-    if (n <= 0)
+    if (!wait_for_input(mask) || read(STDIN_FILENO, &c, 1) <= 0)
       return hf_fail(HF_ERR_IO, "nothing was entered");
     if (c == '\n')
       break;
@@ -47,11 +57,11 @@ static hf_err read_line(char *out, size_t size)
   return HF_OK;
 }
 
-static hf_err prompt_line(FILE *shown, const char *prompt, char *out, size_t size)
+static hf_err prompt_line(FILE *shown, const char *prompt, char *out, size_t size, const sigset_t *mask)
 {
   fputs(prompt, shown);
   fflush(shown);
-  hf_err e = read_line(out, size);
+  hf_err e = read_line(out, size, mask);
   fputc('\n', shown);
   return e;
 }
@@ -66,13 +76,19 @@ static hf_err read_hidden_line(FILE *shown, const char *prompt, char *out, size_
   /* Who ends the program at the prompt gets a terminal that echoes. */
   static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
   struct sigaction kept[HF_ARRAY_LEN(signals)];
+  sigset_t blocked, mask;
+  sigemptyset(&blocked);
+  for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
+    sigaddset(&blocked, signals[i]);
+  sigprocmask(SIG_BLOCK, &blocked, &mask);
   for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
     sigaction(signals[i], &(struct sigaction){ .sa_handler = catch_signal }, &kept[i]);
-  hf_err e = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? prompt_line(shown, prompt, out, size)
+  hf_err e = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? prompt_line(shown, prompt, out, size, &mask)
                                                               : hf_fail_errno(errno, "turning off the terminal's echo");
   (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
   for (size_t i = 0; i < HF_ARRAY_LEN(signals); i++)
     sigaction(signals[i], &kept[i], NULL);
+  sigprocmask(SIG_SETMASK, &mask, NULL);
   if (caught)
     raise(caught);
   return e;
@@ -102,6 +118,6 @@ hf_err cli_confirm(const struct cli_args *args, const char *question, ...)
   va_end(list);
   fputs(" Type 'yes' to go on: ", stderr);
   char line[16];
-  HF_TRY(read_line(line, sizeof(line)));
+  HF_TRY(read_line(line, sizeof(line), NULL));
   return strcmp(line, "yes") == 0 ? HF_OK : hf_hint(hf_fail(HF_ERR_USAGE, "not confirmed"), "Nothing was changed.");
 }
