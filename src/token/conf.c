@@ -208,11 +208,12 @@ static void find_file(struct token_conf *conf)
   static const struct {
     const char *path;
     bool in_home;
+    int needed; /* SoftHSM2's own files count only where they can be read: they may be there for it alone */
   } places[] = {
-    { ".config/holdfast/token.conf", true },
-    { ".config/softhsm2/softhsm2.conf", true },
-    { "/etc/holdfast/token.conf", false },
-    { "/etc/softhsm/softhsm2.conf", false },
+    { ".config/holdfast/token.conf", true, F_OK },
+    { ".config/softhsm2/softhsm2.conf", true, R_OK },
+    { "/etc/holdfast/token.conf", false, F_OK },
+    { "/etc/softhsm/softhsm2.conf", false, R_OK },
   };
   const char *named = getenv("HOLDFAST_TOKEN_CONF");
   if (!named || !named[0])
@@ -224,7 +225,7 @@ static void find_file(struct token_conf *conf)
   for (size_t i = 0; i < HF_ARRAY_LEN(places); i++) {
     const char *home = places[i].in_home ? home_dir() : "";
     snprintf(conf->path, sizeof(conf->path), "%s%s%s", home, places[i].in_home ? "/" : "", places[i].path);
-    if (access(conf->path, F_OK) == 0)
+    if (access(conf->path, places[i].needed) == 0)
       return;
   }
   conf->path[0] = '\0';

@@ -2,8 +2,8 @@
 /*
  * The token's configuration: softhsm2.conf's syntax and keys, plus ours. Read from $HOLDFAST_TOKEN_CONF, else
  * $SOFTHSM2_CONF, else the first that exists of ~/.config/holdfast/token.conf, ~/.config/softhsm2/softhsm2.conf,
- * /etc/holdfast/token.conf and /etc/softhsm/softhsm2.conf. A file that a variable names must be readable. Where there is
- * none, the tokens lie in /var/lib/holdfast/tokens (root) or ~/.local/share/holdfast/tokens, made when first needed.
+ * /etc/holdfast/token.conf and /etc/softhsm/softhsm2.conf. A file that a variable names, or that is ours, must be readable.
+ * Where there is none, the tokens lie in /var/lib/holdfast/tokens (root) or ~/.local/share/holdfast/tokens, made when first needed.
  */
 #ifndef HF_TOKEN_CONF_H
 #define HF_TOKEN_CONF_H
