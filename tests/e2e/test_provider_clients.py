@@ -9,12 +9,8 @@ import time
 
 import pytest
 
-from provider_kit import Kit, broker_conf
-
-
-@pytest.fixture
-def kit(run, workdir, pki, token, make_key, openssl_conf):
-    return Kit(run, workdir, pki, token, make_key, openssl_conf(module_path=token.module.path, pin_source=token.pin_file))
+from conftest import needs
+from provider_kit import broker_conf, kit  # noqa: F401 (a fixture)
 
 
 def need(program):
@@ -55,6 +51,7 @@ def resident_kib(pid):
 
 @pytest.mark.modules("ours")
 def test_a_listener_does_not_leak(kit, broker, workdir):
+    needs("/proc/self/statm")
     port, mosquitto = broker(kit.identity("broker"))
     key, cert = kit.pki.key_and_cert("client")
     shake = (f"for i in $(seq 100); do echo | openssl s_client -connect 127.0.0.1:{port} -cert {cert} -key {key} -CAfile {kit.pki.ca} "
@@ -81,13 +78,17 @@ def curl_version():
 
 
 @pytest.mark.skipif(curl_version() < (8, 12), reason="curl before 8.12 asks an engine for pkcs11: URIs, never a provider")
-def test_curl_with_a_uri(kit, server, free_port):
+def test_curl_with_a_uri(kit, server, free_port, build, workdir):
+    """curl loads a provider named pkcs11 into a context that reads no openssl.cnf: a link of that name, the rest in the URI."""
     ours, client = kit.identity("server", id="01"), kit.identity("client", id="02")
     port = free_port()
     server(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", ours.cert, "-key", ours.key, "-CAfile", kit.pki.ca, "-Verify", "1",
             "-verify_return_error", "-www"], line="ACCEPT", extra_env=kit.conf)
-    out = kit.run(["curl", "-sS", "--cacert", kit.pki.ca, "--cert", client.cert, "--key", client.uri, f"https://localhost:{port}/"],
-                  extra_env=kit.conf).stdout
+    (workdir / "modules").mkdir()
+    (workdir / "modules/pkcs11.so").symlink_to(build / "src/provider/holdfast.so")
+    uri = f"{client.uri}?module-path={kit.token.module}&pin-source={kit.token.pin_file}"
+    out = kit.run(["curl", "-sS", "--cacert", kit.pki.ca, "--cert", client.cert, "--key-type", "PROV", "--key", uri, f"https://localhost:{port}/"],
+                  extra_env={"OPENSSL_MODULES": str(workdir / "modules")}).stdout
     assert "s_server" in out
 
 
