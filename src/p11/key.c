@@ -31,6 +31,7 @@ static const struct recovery_row {
   { HF_ERR_DEVICE_REMOVED, false },
   { HF_ERR_TOKEN_NOT_PRESENT, false },
   { HF_ERR_TOKEN_NOT_RECOGNIZED, false },
+  { HF_ERR_TOKEN_NOT_FOUND, false },
   { HF_ERR_SLOT_ID_INVALID, false },
   { HF_ERR_GENERAL_ERROR, false },
   { HF_ERR_FUNCTION_FAILED, false },
@@ -50,11 +51,10 @@ static const struct recovery_row *recovery_for(hf_err e)
 /* What is done with a session and with what the key was found as in its epoch. */
 typedef hf_err (*work_fn)(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg);
 
-static hf_err try_once(struct p11_key *key, work_fn work, void *arg, uint64_t *ret_epoch)
+static hf_err take_and_work(struct p11_key *key, work_fn work, void *arg, uint64_t *ret_epoch)
 {
   struct p11_lease lease;
   struct p11_found found;
-  *ret_epoch = 0;
   HF_TRY(p11_pool_take(key->pool, key->pin, &key->found, &lease, &found));
   uint64_t before = found.epoch;
   *ret_epoch = lease.epoch;
@@ -65,19 +65,26 @@ static hf_err try_once(struct p11_key *key, work_fn work, void *arg, uint64_t *r
   return e;
 }
 
-static hf_err with_session(struct p11_key *key, work_fn work, void *arg)
+/* What is broken is reset at once, so that the next caller does not meet it again. */
+static hf_err try_once(struct p11_key *key, work_fn work, void *arg)
 {
-  uint64_t epoch;
-  hf_err e = try_once(key, work, arg, &epoch);
+  uint64_t epoch = 0;
+  p11_module_enter(p11_pool_module(key->pool));
+  hf_err e = take_and_work(key, work, arg, &epoch);
   const struct recovery_row *recovery = recovery_for(e);
-  if (!recovery)
-    return e;
-  p11_pool_reset(key->pool, epoch, recovery->lost);
-  e = try_once(key, work, arg, &epoch);
-  /* What is still broken must not be met again by the next caller. */
-  recovery = recovery_for(e);
   if (recovery)
     p11_pool_reset(key->pool, epoch, recovery->lost);
+  p11_module_leave(p11_pool_module(key->pool));
+  return e;
+}
+
+static hf_err with_session(struct p11_key *key, work_fn work, void *arg)
+{
+  hf_err e = try_once(key, work, arg);
+  if (recovery_for(e))
+    e = try_once(key, work, arg);
+  if (recovery_for(e) && p11_module_revive(p11_pool_module(key->pool)))
+    e = try_once(key, work, arg);
   return e;
 }
 
@@ -169,14 +176,14 @@ static CK_BYTE *unconst(const void *data)
 
 hf_err p11_key_sign_raw(struct p11_key *key, CK_MECHANISM *mechanism, const void *data, size_t len, struct hf_buf *out)
 {
-  CK_FUNCTION_LIST *f = p11_pool_functions(key->pool);
+  CK_FUNCTION_LIST *f = p11_module_functions(p11_pool_module(key->pool));
   struct operation op = { f->C_SignInit, f->C_Sign, "signing", mechanism, unconst(data), len, out };
   return with_session(key, work_operation, &op);
 }
 
 hf_err p11_key_decrypt(struct p11_key *key, CK_MECHANISM *mechanism, const void *data, size_t len, struct hf_buf *out)
 {
-  CK_FUNCTION_LIST *f = p11_pool_functions(key->pool);
+  CK_FUNCTION_LIST *f = p11_module_functions(p11_pool_module(key->pool));
   struct operation op = { f->C_DecryptInit, f->C_Decrypt, "decrypting", mechanism, unconst(data), len, out };
   return with_session(key, work_operation, &op);
 }
@@ -212,6 +219,20 @@ struct p11_key *p11_key_unref(struct p11_key *key)
   return NULL;
 }
 
+static hf_err open_pool(struct p11_module *module, const struct uri *uri, struct p11_pool **ret_pool)
+{
+  p11_module_enter(module);
+  hf_err e = p11_pool_open(module, uri, ret_pool);
+  p11_module_leave(module);
+  return e;
+}
+
+static hf_err find_pool(struct p11_module *module, const struct uri *uri, struct p11_pool **ret_pool)
+{
+  hf_err e = open_pool(module, uri, ret_pool);
+  return recovery_for(e) && p11_module_revive(module) ? open_pool(module, uri, ret_pool) : e;
+}
+
 hf_err p11_key_open(struct p11_module *module, const struct uri *uri, struct hf_secret *pin, struct p11_key **ret_key)
 {
   HF_CLEANUP(p11_key_unrefp) struct p11_key *key = calloc(1, sizeof(*key));
@@ -224,7 +245,7 @@ hf_err p11_key_open(struct p11_module *module, const struct uri *uri, struct hf_
   HF_TRY(uri_set(&key->uri, URI_TYPE, "private", strlen("private")));
   if (pin)
     HF_TRY(hf_secret_new(hf_secret_data(pin), hf_secret_len(pin), &key->pin));
-  HF_TRY(p11_pool_open(module, uri, &key->pool));
+  HF_TRY(find_pool(module, uri, &key->pool));
   HF_TRY(with_session(key, work_open, NULL));
   *ret_key = HF_TAKE(key);
   return HF_OK;

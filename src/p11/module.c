@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
+#include <time.h>
 
 struct p11_module {
   struct p11_module *next;
@@ -19,6 +19,8 @@ struct p11_module {
   const struct holdfast_token_ext *ext;
   atomic_bool ready;
   _Atomic uint64_t generation;
+  pthread_rwlock_t use; /* read: a call may be running; write: C_Finalize */
+  time_t revived;       /* seconds of CLOCK_MONOTONIC */
 };
 
 /* Every module ever loaded; they stay. lock guards the list, refs, ours and the steps that change ready. */
@@ -29,8 +31,10 @@ void p11_module_forked(void)
 {
   lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   for (struct p11_module *m = modules; m; m = m->next) {
+    m->ours = false;
     atomic_store(&m->ready, false);
     atomic_fetch_add(&m->generation, 1);
+    pthread_rwlock_init(&m->use, NULL);
   }
 }
 
@@ -126,6 +130,7 @@ static hf_err load(const char *path, struct p11_module **ret_module)
   HF_CLEANUP(module_freep) struct p11_module *module = calloc(1, sizeof(*module));
   if (!module || !(module->path = strdup(path)))
     return hf_fail(HF_ERR_NO_MEMORY, "loading %s", path);
+  pthread_rwlock_init(&module->use, NULL);
   module->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!module->library)
     return hf_fail(HF_ERR_MODULE_LOAD, "%s", dlerror());
@@ -159,7 +164,8 @@ static hf_err initialise(struct p11_module *module)
     e = hf_fail(HF_ERR_MODULE_INIT, "%s (%s)", hf_err_context(), name ? name : code);
     return hint[0] ? hf_hint(e, "%s", hint) : e;
   }
-  module->ours = rv == CKR_OK;
+  /* One that was ours stays so, where it only seemed to be lost. */
+  module->ours |= rv == CKR_OK;
   atomic_fetch_add(&module->generation, 1);
   atomic_store(&module->ready, true);
   return HF_OK;
@@ -193,6 +199,7 @@ struct p11_module *p11_module_unref(struct p11_module *module)
     return NULL;
   if (module->ours)
     (void)module->functions->C_Finalize(NULL);
+  module->ours = false;
   atomic_store(&module->ready, false);
   return NULL;
 }
@@ -216,6 +223,47 @@ void p11_module_lost(struct p11_module *module, uint64_t generation)
   HOLD_LOCK();
   if (atomic_load(&module->generation) == generation)
     atomic_store(&module->ready, false);
+}
+
+void p11_module_enter(struct p11_module *module)
+{
+  p11_fork_check();
+  pthread_rwlock_rdlock(&module->use);
+}
+
+void p11_module_leave(struct p11_module *module)
+{
+  pthread_rwlock_unlock(&module->use);
+}
+
+static bool shows_a_token(struct p11_module *module)
+{
+  CK_ULONG count = 0;
+  return module->functions->C_GetSlotList(CK_TRUE, NULL, &count) == CKR_OK && count > 0;
+}
+
+/* With use held for writing. */
+static bool restart(struct p11_module *module)
+{
+  HOLD_LOCK();
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (!atomic_load(&module->ready) || !module->ours || now.tv_sec == module->revived)
+    return false;
+  module->revived = now.tv_sec;
+  (void)module->functions->C_Finalize(NULL);
+  module->ours = false;
+  atomic_store(&module->ready, false);
+  return !hf_failed(initialise(module));
+}
+
+bool p11_module_revive(struct p11_module *module)
+{
+  p11_fork_check();
+  pthread_rwlock_wrlock(&module->use);
+  bool revived = !shows_a_token(module) && restart(module);
+  pthread_rwlock_unlock(&module->use);
+  return revived;
 }
 
 CK_FUNCTION_LIST *p11_module_functions(struct p11_module *module)

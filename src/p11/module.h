@@ -13,6 +13,7 @@
 #include "holdfast/pkcs11.h"
 #include "holdfast/token-ext.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct p11_module;
@@ -41,6 +42,15 @@ hf_err p11_module_ready(struct p11_module *module);
 uint64_t p11_module_generation(struct p11_module *module);
 /* A function answered CRYPTOKI_NOT_INITIALIZED in this generation: someone else in the process finalised the module. */
 void p11_module_lost(struct p11_module *module, uint64_t generation);
+
+/*
+ * Whether the module answered nothing but errors, or shows no token at all, and was started anew for it: a client of a
+ * server that went away stays so until then. Only where C_Initialize was ours, at most once a second, and only when
+ * everyone between enter and leave is out; the caller must be.
+ */
+bool p11_module_revive(struct p11_module *module);
+void p11_module_enter(struct p11_module *module);
+void p11_module_leave(struct p11_module *module);
 
 /* An error out of what a function of this module answered; 0 gives HF_OK. Our token adds its own reason and hint. */
 hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

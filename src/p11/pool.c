@@ -133,9 +133,9 @@ struct p11_pool *p11_pool_unref(struct p11_pool *pool)
   return NULL;
 }
 
-CK_FUNCTION_LIST *p11_pool_functions(struct p11_pool *pool)
+struct p11_module *p11_pool_module(struct p11_pool *pool)
 {
-  return p11_module_functions(pool->module);
+  return pool->module;
 }
 
 /* Slots move: the token is what we look for. */

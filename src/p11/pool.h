@@ -13,7 +13,7 @@ struct p11_pool;
 /* The pool of the one token that the URI names; its sessions are closed with the last reference. */
 hf_err p11_pool_open(struct p11_module *module, const struct uri *uri, struct p11_pool **ret_pool);
 struct p11_pool *p11_pool_unref(struct p11_pool *pool);
-CK_FUNCTION_LIST *p11_pool_functions(struct p11_pool *pool);
+struct p11_module *p11_pool_module(struct p11_pool *pool);
 
 /* What a key's object was found as, within one epoch. Kept by the key, read and written under the pool's lock. */
 struct p11_found {

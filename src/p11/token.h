@@ -22,8 +22,8 @@ struct p11_token {
 };
 
 /*
- * All slots that hold a token which can be read, initialised or not (see CKF_TOKEN_INITIALIZED). free() the array; count
- * may be 0. A token that cannot be read hides only itself: p11_trouble_list has it.
+ * All slots that hold a token which can be read, initialised or not (see CKF_TOKEN_INITIALIZED). free() the array;
+ * count may be 0. A token that cannot be read hides only itself: p11_trouble_list has it.
  */
 hf_err p11_token_list(struct p11_module *module, struct p11_token **ret_tokens, size_t *ret_count);
 
@@ -43,9 +43,9 @@ hf_err p11_token_matches(struct p11_module *module, const struct p11_token *toke
                          bool *ret_matches);
 
 /*
- * The one initialised token that the URI allows; with slot-id, an uninitialised one too.
- * Fails with TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS naming the candidates' URIs, or, where a token that cannot be read may be the
- * one, with that token's error.
+ * The one initialised token that the URI allows; with slot-id, an uninitialised one too. Fails with TOKEN_NOT_FOUND,
+ * TOKEN_AMBIGUOUS naming the candidates' URIs, or, where a token that cannot be read may be the one, with that token's
+ * error.
  */
 hf_err p11_token_find(struct p11_module *module, const struct uri *uri, struct p11_token *ret_token);
 

@@ -15,6 +15,8 @@ static CK_FUNCTION_LIST *real, fake;
 
 static CK_RV plan(enum fake_call call)
 {
+  if (fake_controls.dead)
+    return CKR_DEVICE_ERROR;
   pthread_mutex_lock(&lock);
   fake_controls.calls[call].seen++;
   CK_RV rv = fake_controls.calls[call].fail ? fake_controls.calls[call].rv : CKR_OK;
@@ -71,6 +73,19 @@ static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYT
   return rv == CKR_OK ? real->C_Sign(session, data, len, signature, signature_len) : rv;
 }
 
+static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count)
+{
+  return fake_controls.dead ? CKR_DEVICE_ERROR : real->C_GetSlotList(present, slots, count);
+}
+
+static CK_RV finalize(void *reserved)
+{
+  fake_controls.dead = 0;
+  fake_controls.sessions = 0;
+  fake_controls.restarts++;
+  return real->C_Finalize(reserved);
+}
+
 static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
   CK_RV rv = real->C_GetTokenInfo(slot, info);
@@ -87,6 +102,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
   if (!get_list || get_list(&real) != CKR_OK)
     return CKR_GENERAL_ERROR;
   fake = *real;
+  fake.C_Finalize = finalize;
+  fake.C_GetSlotList = get_slot_list;
   fake.C_OpenSession = open_session;
   fake.C_CloseSession = close_session;
   fake.C_Login = login;

@@ -21,6 +21,8 @@ struct fake_controls {
   unsigned sessions_max; /* 0: as many as the real one gives */
   unsigned sessions;
   unsigned sessions_peak;
+  unsigned dead;        /* lists no slots and opens no session until C_Finalize */
+  unsigned restarts;    /* calls of C_Finalize */
   CK_FLAGS token_flags; /* set in C_GetTokenInfo besides the real ones */
 };
 

@@ -201,6 +201,30 @@ static void gives_up_after_one_retry(void **state)
   p11_key_unref(key);
 }
 
+static void a_dead_module_is_started_anew(void **state)
+{
+  (void)state;
+  struct p11_key *key = the_key(), *other = NULL;
+  controls->dead = 1;
+  assert_hf_ok(sign(key));
+  assert_int_equal(controls->restarts, 1);
+  sleep(1);
+  controls->dead = 1;
+  assert_hf_ok(open_key("pkcs11:token=device;object=rsa", pin_text, &other));
+  assert_hf_ok(sign(key));
+  assert_int_equal(controls->restarts, 2);
+  /* Not more than once a second. */
+  controls->dead = 1;
+  hf_ignore(sign(key));
+  hf_ignore(sign(key));
+  hf_ignore(sign(key));
+  assert_in_range(controls->restarts, 2, 3);
+  controls->dead = 0;
+  assert_hf_ok(sign(key));
+  p11_key_unref(other);
+  p11_key_unref(key);
+}
+
 static void does_not_retry_a_refusal(void **state)
 {
   (void)state;
@@ -389,12 +413,19 @@ static void a_module_that_is_none(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    TEST(keeps_session_login_and_handle), TEST(comes_back_from_what_may_pass),
-    TEST(gives_up_after_one_retry),       TEST(does_not_retry_a_refusal),
-    TEST(a_wrong_pin_is_tried_once),      TEST(the_final_try_is_not_spent),
-    TEST(threads_share_one_session),      TEST(threads_use_several_sessions_and_recover),
-    TEST(a_forked_child_signs),           TEST(a_replaced_key_is_noticed),
-    TEST(names_what_does_not_match),      TEST(names_the_tokens_that_match),
+    TEST(keeps_session_login_and_handle),
+    TEST(comes_back_from_what_may_pass),
+    TEST(gives_up_after_one_retry),
+    TEST(a_dead_module_is_started_anew),
+    TEST(does_not_retry_a_refusal),
+    TEST(a_wrong_pin_is_tried_once),
+    TEST(the_final_try_is_not_spent),
+    TEST(threads_share_one_session),
+    TEST(threads_use_several_sessions_and_recover),
+    TEST(a_forked_child_signs),
+    TEST(a_replaced_key_is_noticed),
+    TEST(names_what_does_not_match),
+    TEST(names_the_tokens_that_match),
     TEST(one_module_by_two_paths),
     TEST(a_module_that_is_none),
   };
