@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/postcard.h"
+
+enum { DIGIT_BITS = 7, MORE = 0x80 };
+
+hf_err wire_take_varint(struct hf_slice *in, unsigned bits, uint64_t *ret_value)
+{
+  struct hf_slice rest = *in;
+  uint64_t value = 0;
+  for (unsigned shift = 0; shift < bits; shift += DIGIT_BITS) {
+    uint8_t byte = 0;
+    HF_TRY(hf_take_u8(&rest, &byte));
+    uint64_t digit = byte & (MORE - 1);
+    if (bits - shift < DIGIT_BITS && digit >> (bits - shift))
+      return hf_fail(HF_ERR_PARSE, "a number of more than %u bits", bits);
+    value |= digit << shift;
+    if (byte & MORE)
+      continue;
+    if (byte == 0 && shift > 0)
+      return hf_fail(HF_ERR_PARSE, "a number with leading zeros");
+    *in = rest;
+    *ret_value = value;
+    return HF_OK;
+  }
+  return hf_fail(HF_ERR_PARSE, "a number longer than %u bytes", WIRE_VARINT_MAX(bits));
+}
+
+hf_err wire_add_varint(struct hf_buf *out, uint64_t value)
+{
+  uint8_t bytes[WIRE_VARINT_MAX(64)];
+  size_t len = 0;
+  for (; value >= MORE; value >>= DIGIT_BITS)
+    bytes[len++] = (uint8_t)(value | MORE);
+  bytes[len++] = (uint8_t)value;
+  return hf_buf_add(out, bytes, len);
+}
+
+hf_err wire_take_bool(struct hf_slice *in, bool *ret_value)
+{
+  struct hf_slice rest = *in;
+  uint8_t byte = 0;
+  HF_TRY(hf_take_u8(&rest, &byte));
+  if (byte > 1)
+    return hf_fail(HF_ERR_PARSE, "0x%02x where 00 or 01 is expected", byte);
+  *in = rest;
+  *ret_value = byte;
+  return HF_OK;
+}
+
+hf_err wire_take_bytes(struct hf_slice *in, struct hf_slice *ret_bytes)
+{
+  struct hf_slice rest = *in;
+  uint64_t len = 0;
+  const uint8_t *data = NULL;
+  HF_TRY(wire_take_varint(&rest, 64, &len));
+  if (len > rest.len)
+    return hf_fail(HF_ERR_PARSE, "%llu bytes are announced, %zu are there", (unsigned long long)len, rest.len);
+  HF_TRY(hf_take(&rest, (size_t)len, &data));
+  *in = rest;
+  *ret_bytes = hf_slice(data, (size_t)len);
+  return HF_OK;
+}
+
+/* One row a length: the lead byte's range, the least code point that needs this length. */
+static const struct utf8_row {
+  uint8_t lead_min, lead_max;
+  size_t follow;
+  uint32_t least;
+} utf8_rows[] = {
+  { 0x00, 0x7f, 0, 0 },
+  { 0xc2, 0xdf, 1, 0x80 },
+  { 0xe0, 0xef, 2, 0x800 },
+  { 0xf0, 0xf4, 3, 0x10000 },
+};
+
+/* The length of the character at the front; 0 where it is none. */
+static size_t utf8_char(const uint8_t *at, size_t len)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(utf8_rows); i++) {
+    const struct utf8_row *row = &utf8_rows[i];
+    if (*at < row->lead_min || *at > row->lead_max)
+      continue;
+    if (row->follow >= len)
+      return 0;
+    uint32_t point = row->follow ? *at & (0x3fu >> row->follow) : *at;
+    for (size_t k = 1; k <= row->follow; k++) {
+      if ((at[k] & 0xc0) != 0x80)
+        return 0;
+      point = point << 6 | (at[k] & 0x3f);
+    }
+    bool surrogate = point >= 0xd800 && point <= 0xdfff;
+    return point < row->least || point > 0x10ffff || surrogate ? 0 : row->follow + 1;
+  }
+  return 0;
+}
+
+bool wire_is_utf8(struct hf_slice text)
+{
+  for (size_t at = 0; at < text.len;) {
+    size_t step = utf8_char(text.data + at, text.len - at);
+    if (step == 0)
+      return false;
+    at += step;
+  }
+  return true;
+}
+
+hf_err wire_take_string(struct hf_slice *in, struct hf_slice *ret_text)
+{
+  struct hf_slice rest = *in, text = { 0 };
+  HF_TRY(wire_take_bytes(&rest, &text));
+  if (!wire_is_utf8(text))
+    return hf_fail(HF_ERR_PARSE, "a string that is not UTF-8");
+  *in = rest;
+  *ret_text = text;
+  return HF_OK;
+}
+
+hf_err wire_add_bytes(struct hf_buf *out, struct hf_slice bytes)
+{
+  HF_TRY(wire_add_varint(out, bytes.len));
+  return hf_buf_add(out, bytes.data, bytes.len);
+}
