@@ -141,3 +141,18 @@ hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin)
     return hf_fail(HF_ERR_PIN_LEN_RANGE, "pin-source %s holds %s", source, len ? "a line over 255 bytes" : "no PIN");
   return hf_secret_new(text, len, ret_pin);
 }
+
+uint64_t hf_pin_source_stamp(const char *source)
+{
+  char path[PATH_MAX];
+  const char *text;
+  struct stat st;
+  if (hf_failed(pin_source_open(source, path, sizeof(path), &text)) || text || stat(path, &st) != 0)
+    return 0;
+  const uint64_t parts[] = { (uint64_t)st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
+                             (uint64_t)st.st_mtim.tv_nsec, (uint64_t)st.st_ctim.tv_nsec };
+  uint64_t stamp = 1;
+  for (size_t i = 0; i < HF_ARRAY_LEN(parts); i++)
+    stamp = (stamp ^ parts[i]) * 0x100000001b3;
+  return stamp ? stamp : 1;
+}

@@ -23,4 +23,7 @@ hf_err hf_dir_make(const char *path);
  */
 hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin);
 
+/* A number that changes with the source's file; 0 where there is no file to look at. One system call. */
+uint64_t hf_pin_source_stamp(const char *source);
+
 #endif

@@ -9,10 +9,13 @@ struct p11_key {
   atomic_size_t refs;
   struct p11_pool *pool;
   struct uri uri;
+  struct uri exact; /* of the object that was found */
   struct hf_secret *pin;
   struct p11_public public;
   struct p11_found found;
 };
+
+enum { NAME_FIRST = 256 };
 
 /* What may be over after a fresh start: by the code alone, since texts differ between vendors. */
 static const struct recovery_row {
@@ -89,21 +92,29 @@ static hf_err with_session(struct p11_key *key, work_fn work, void *arg)
 }
 
 static hf_err find(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found,
-                   struct p11_public *ret_public)
+                   struct p11_public *ret_public, struct p11_object *ret_object)
 {
   struct p11_object object;
   HF_TRY(p11_object_find(lease->session, &key->uri, &object));
   hf_err e = p11_public_find(lease->session, &object, ret_public);
   if (!hf_failed(e))
     *found = (struct p11_found){ lease->epoch, object.handle, object.flags & P11_FLAG_ALWAYS_AUTHENTICATE };
-  p11_object_free(&object);
+  if (hf_failed(e) || !ret_object)
+    p11_object_free(&object);
+  else
+    *ret_object = object;
   return e;
 }
 
 static hf_err work_open(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg)
 {
   (void)arg;
-  return find(key, lease, found, &key->public);
+  HF_CLEANUP(p11_object_free) struct p11_object object = { 0 };
+  struct p11_token token;
+  HF_TRY(find(key, lease, found, &key->public, &object));
+  HF_TRY(p11_token_get(p11_session_module(lease->session), p11_session_slot(lease->session), &token));
+  uri_free(&key->exact);
+  return p11_object_uri(&token, &object, &key->exact);
 }
 
 static hf_err work_check(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg)
@@ -112,7 +123,7 @@ static hf_err work_check(struct p11_key *key, const struct p11_lease *lease, str
   struct p11_public public;
   struct p11_found seen;
   p11_public_init(&public);
-  hf_err e = find(key, lease, &seen, &public);
+  hf_err e = find(key, lease, &seen, &public, NULL);
   *same = !hf_failed(e) && p11_public_equal(&public, &key->public);
   if (*same)
     *found = seen;
@@ -130,6 +141,33 @@ static hf_err find_same(struct p11_key *key, const struct p11_lease *lease, stru
   HF_TRY(uri_format(&key->uri, &text));
   return hf_hint(hf_fail(HF_ERR_KEY_HANDLE_INVALID, "%s was replaced by another key", hf_buf_str(&text)),
                  "Load the key again.");
+}
+
+/* Whether the object's attribute is what the exact URI says. */
+static bool has_name(const CK_ATTRIBUTE *attr, const struct uri *exact, enum uri_attr name)
+{
+  const struct hf_buf *value = &exact->attrs[name].value;
+  if (!exact->attrs[name].present)
+    return attr->ulValueLen == 0 || attr->ulValueLen == CK_UNAVAILABLE_INFORMATION;
+  return attr->ulValueLen <= NAME_FIRST &&
+         hf_slice_equal(hf_slice(attr->pValue, attr->ulValueLen), hf_slice(value->data, value->len));
+}
+
+static hf_err work_peek(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg)
+{
+  bool *still = arg;
+  if (found->epoch != lease->epoch)
+    return work_check(key, lease, found, still);
+  uint8_t label[NAME_FIRST], id[NAME_FIRST];
+  CK_ATTRIBUTE attrs[] = { { CKA_LABEL, label, sizeof(label) }, { CKA_ID, id, sizeof(id) } };
+  struct p11_module *module = p11_session_module(lease->session);
+  CK_RV rv = p11_module_functions(module)->C_GetAttributeValue(p11_session_handle(lease->session), found->handle, attrs,
+                                                               HF_ARRAY_LEN(attrs));
+  bool gone = rv == CKR_OBJECT_HANDLE_INVALID || rv == CKR_KEY_HANDLE_INVALID;
+  if (!gone && rv != CKR_BUFFER_TOO_SMALL && rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_ATTRIBUTE_SENSITIVE)
+    HF_TRY(p11_fail(module, rv, "reading the key's label and id"));
+  *still = !gone && has_name(&attrs[0], &key->exact, URI_OBJECT) && has_name(&attrs[1], &key->exact, URI_ID);
+  return HF_OK;
 }
 
 /* C_SignInit and C_Sign, or C_DecryptInit and C_Decrypt: the two have the same form. */
@@ -196,6 +234,19 @@ hf_err p11_key_check(struct p11_key *key, bool *ret_same)
   return HF_OK;
 }
 
+hf_err p11_key_peek(struct p11_key *key, bool *ret_still)
+{
+  bool still;
+  HF_TRY(with_session(key, work_peek, &still));
+  *ret_still = still;
+  return HF_OK;
+}
+
+const struct uri *p11_key_uri(const struct p11_key *key)
+{
+  return &key->exact;
+}
+
 const struct p11_public *p11_key_public(const struct p11_key *key)
 {
   return &key->public;
@@ -213,6 +264,7 @@ struct p11_key *p11_key_unref(struct p11_key *key)
     return NULL;
   p11_pool_unref(key->pool);
   uri_free(&key->uri);
+  uri_free(&key->exact);
   hf_secret_free(key->pin);
   p11_public_free(&key->public);
   free(key);

@@ -23,6 +23,15 @@ HF_DEFINE_CLEANUP(struct p11_key, p11_key_unref)
 /* As it was when the key was opened; constant. */
 const struct p11_public *p11_key_public(const struct p11_key *key);
 
+/* The URI by which this one key is found: token, id, object and type, as they were when it was opened; constant. */
+const struct uri *p11_key_uri(const struct p11_key *key);
+
+/*
+ * A quick look, one call into the module: whether the object that was found is still there and has the label and id that
+ * it had. Not whether another object has them now, too: that is for p11_key_check.
+ */
+hf_err p11_key_peek(struct p11_key *key, bool *ret_still);
+
 /*
  * Looks whether the URI still leads to the same key pair; *ret_same false where another program replaced it, and then
  * a new p11_key is needed. Costs a search.
