@@ -3,9 +3,11 @@
 
 #include "p11/fork.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
-enum { SESSIONS_MAX = 64 };
+enum { SESSIONS_MAX = 256 };
 
 struct p11_pool {
   struct p11_pool *next;
@@ -21,6 +23,7 @@ struct p11_pool {
   size_t open;         /* sessions of this epoch, lent or idle */
   size_t limit;        /* as many as the token gave; SESSIONS_MAX until it refuses one */
   size_t idle_count;
+  uint64_t gives; /* how often a session came back */
   struct p11_session *idle[SESSIONS_MAX];
 };
 
@@ -31,7 +34,11 @@ static struct p11_pool *pools;
 static void init_locks(struct p11_pool *pool)
 {
   pthread_mutex_init(&pool->lock, NULL);
-  pthread_cond_init(&pool->given_back, NULL);
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&pool->given_back, &attr);
+  pthread_condattr_destroy(&attr);
 }
 
 /* With the lock held. Sessions that are lent are closed when they come back. */
@@ -153,42 +160,84 @@ static hf_err find_slot(struct p11_pool *pool)
   return HF_OK;
 }
 
-static hf_err open_session(struct p11_pool *pool, struct p11_session **ret_session)
+static hf_err open_session(struct p11_pool *pool, enum p11_mode mode, struct p11_session **ret_session)
 {
   if (pool->fresh)
     HF_TRY(find_slot(pool));
-  HF_TRY(p11_session_open(pool->module, pool->token.slot, P11_READ_ONLY, ret_session));
+  HF_TRY(p11_session_open(pool->module, pool->token.slot, mode, ret_session));
   pool->open++;
   return HF_OK;
 }
 
+/* With the lock held. The last one takes the log-in along. */
+static void close_session(struct p11_pool *pool, struct p11_session *session)
+{
+  p11_session_close(session);
+  pool->open--;
+  pool->logged_in = pool->logged_in && pool->open > 0;
+}
+
+static struct p11_session *take_idle(struct p11_pool *pool, enum p11_mode mode)
+{
+  for (size_t i = pool->idle_count; i-- > 0;) {
+    struct p11_session *session = pool->idle[i];
+    if (mode == P11_READ_WRITE && p11_session_mode(session) != mode)
+      continue;
+    pool->idle[i] = pool->idle[--pool->idle_count];
+    return session;
+  }
+  return NULL;
+}
+
+static hf_err wait_for_one(struct p11_pool *pool)
+{
+  uint64_t seen = pool->gives;
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += P11_POOL_WAIT;
+  if (pthread_cond_timedwait(&pool->given_back, &pool->lock, &until) != ETIMEDOUT || pool->gives != seen)
+    return HF_OK;
+  return hf_fail(HF_ERR_SESSION_COUNT, "token \"%s\": its sessions stay in use", pool->token.label);
+}
+
+static void check_generation(struct p11_pool *pool)
+{
+  uint64_t generation = p11_module_generation(pool->module);
+  if (generation == pool->generation)
+    return;
+  start_epoch(pool);
+  pool->generation = generation;
+}
+
 /* With the lock held: an idle session, a new one, or one that someone gives back. */
-static hf_err get_session(struct p11_pool *pool, struct p11_session **ret_session)
+static hf_err get_session(struct p11_pool *pool, enum p11_mode mode, struct p11_session **ret_session)
 {
   for (;;) {
     HF_TRY(p11_module_ready(pool->module));
-    uint64_t generation = p11_module_generation(pool->module);
-    if (generation != pool->generation) {
-      start_epoch(pool);
-      pool->generation = generation;
-    }
-    if (pool->idle_count > 0) {
-      *ret_session = pool->idle[--pool->idle_count];
+    check_generation(pool);
+    struct p11_session *idle = take_idle(pool, mode);
+    if (idle) {
+      *ret_session = idle;
       return HF_OK;
     }
     if (pool->open < pool->limit) {
-      hf_err e = open_session(pool, ret_session);
+      hf_err e = open_session(pool, mode, ret_session);
       if (e.code != HF_ERR_SESSION_COUNT || pool->open == 0)
         return e;
       pool->limit = pool->open;
     }
-    pthread_cond_wait(&pool->given_back, &pool->lock);
+    /* Those that are left over are of the wrong mode: one makes room. */
+    if (pool->idle_count > 0)
+      close_session(pool, pool->idle[--pool->idle_count]);
+    else
+      HF_TRY(wait_for_one(pool));
   }
 }
 
 /* With the lock held. */
 static void put_back(struct p11_pool *pool, struct p11_session *session, uint64_t epoch)
 {
+  pool->gives++;
   if (epoch != pool->epoch) {
     p11_session_close(session);
     return;
@@ -197,24 +246,51 @@ static void put_back(struct p11_pool *pool, struct p11_session *session, uint64_
   pthread_cond_signal(&pool->given_back);
 }
 
+/* With the lock held. */
+static hf_err lease(struct p11_pool *pool, struct hf_secret *pin, enum p11_mode mode, struct p11_lease *ret_lease)
+{
+  struct p11_session *session = NULL;
+  HF_TRY(get_session(pool, mode, &session));
+  hf_err e = pool->logged_in ? HF_OK : p11_session_login(session, CKU_USER, pin, P11_LOGIN_CAREFUL);
+  pool->logged_in = !hf_failed(e);
+  if (hf_failed(e))
+    put_back(pool, session, pool->epoch);
+  else
+    *ret_lease = (struct p11_lease){ session, pool->epoch };
+  return e;
+}
+
+hf_err p11_pool_lease(struct p11_pool *pool, struct hf_secret *pin, enum p11_mode mode, struct p11_lease *ret_lease)
+{
+  p11_fork_check();
+  pthread_mutex_lock(&pool->lock);
+  hf_err e = lease(pool, pin, mode, ret_lease);
+  pthread_mutex_unlock(&pool->lock);
+  return e;
+}
+
+void p11_pool_drop(struct p11_pool *pool, struct p11_lease *lease)
+{
+  pthread_mutex_lock(&pool->lock);
+  if (lease->epoch == pool->epoch) {
+    close_session(pool, lease->session);
+    pool->gives++;
+    pthread_cond_signal(&pool->given_back);
+  } else {
+    p11_session_close(lease->session);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  lease->session = NULL;
+}
+
 hf_err p11_pool_take(struct p11_pool *pool, struct hf_secret *pin, const struct p11_found *found,
                      struct p11_lease *ret_lease, struct p11_found *ret_found)
 {
   p11_fork_check();
   pthread_mutex_lock(&pool->lock);
-  struct p11_session *session = NULL;
-  hf_err e = get_session(pool, &session);
-  if (!hf_failed(e)) {
-    if (!pool->logged_in)
-      e = p11_session_login(session, CKU_USER, pin, P11_LOGIN_CAREFUL);
-    pool->logged_in = !hf_failed(e);
-    if (hf_failed(e))
-      put_back(pool, session, pool->epoch);
-    else {
-      *ret_lease = (struct p11_lease){ session, pool->epoch };
-      *ret_found = *found;
-    }
-  }
+  hf_err e = lease(pool, pin, P11_READ_ONLY, ret_lease);
+  if (!hf_failed(e))
+    *ret_found = *found;
   pthread_mutex_unlock(&pool->lock);
   return e;
 }

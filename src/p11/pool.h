@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sessions of one token in this process, shared by its keys: a token with one session serves all of them in turn.
- * Inside src/p11 only.
+ * The sessions of one token in this process, shared by its keys and, in the agent, its clients: a token with one session
+ * serves all of them in turn. For src/p11 and src/agent.
  */
 #ifndef HF_P11_POOL_H
 #define HF_P11_POOL_H
@@ -27,10 +27,20 @@ struct p11_lease {
   uint64_t epoch; /* never 0 */
 };
 
-/* A session, logged in; waits for one where the token has no more. To be given back. *ret_found is a copy of found. */
+/* A session, logged in; waits for one where the token has no more (see P11_POOL_WAIT). To be given back. *ret_found is a copy of found. */
 hf_err p11_pool_take(struct p11_pool *pool, struct hf_secret *pin, const struct p11_found *found,
                      struct p11_lease *ret_lease, struct p11_found *ret_found);
 void p11_pool_give(struct p11_pool *pool, struct p11_lease *lease);
+
+/*
+ * The same for one who keeps no key: logged in, in this mode at least. Fails with SESSION_COUNT where the token has no
+ * more and none was given back for P11_POOL_WAIT seconds.
+ */
+enum { P11_POOL_WAIT = 10 };
+hf_err p11_pool_lease(struct p11_pool *pool, struct hf_secret *pin, enum p11_mode mode, struct p11_lease *ret_lease);
+/* Closes it in place of giving it back: an operation or session objects may live in it. */
+void p11_pool_drop(struct p11_pool *pool, struct p11_lease *lease);
+
 void p11_pool_set_found(struct p11_pool *pool, struct p11_found *found, struct p11_found value);
 
 /*

@@ -7,6 +7,7 @@ struct p11_session {
   struct p11_module *module;
   uint64_t generation; /* the module's, when this was opened */
   CK_SLOT_ID slot;
+  enum p11_mode mode;
   CK_SESSION_HANDLE handle;
 };
 
@@ -19,6 +20,7 @@ hf_err p11_session_open(struct p11_module *module, CK_SLOT_ID slot, enum p11_mod
     return hf_fail(HF_ERR_NO_MEMORY, "opening a session");
   session->generation = p11_module_generation(module);
   session->slot = slot;
+  session->mode = mode;
   CK_FLAGS flags = CKF_SERIAL_SESSION | (mode == P11_READ_WRITE ? CKF_RW_SESSION : 0);
   CK_RV rv = p11_module_functions(module)->C_OpenSession(slot, flags, NULL, NULL, &session->handle);
   if (rv != CKR_OK) {
@@ -55,6 +57,11 @@ struct p11_module *p11_session_module(const struct p11_session *session)
 CK_SLOT_ID p11_session_slot(const struct p11_session *session)
 {
   return session->slot;
+}
+
+enum p11_mode p11_session_mode(const struct p11_session *session)
+{
+  return session->mode;
 }
 
 /* Asked first, since some modules check the PIN (and count a failure) before they answer USER_ALREADY_LOGGED_IN. */

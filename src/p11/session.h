@@ -19,6 +19,7 @@ HF_DEFINE_CLEANUP(struct p11_session, p11_session_close)
 CK_SESSION_HANDLE p11_session_handle(const struct p11_session *session);
 struct p11_module *p11_session_module(const struct p11_session *session);
 CK_SLOT_ID p11_session_slot(const struct p11_session *session);
+enum p11_mode p11_session_mode(const struct p11_session *session);
 
 /* P11_LOGIN_FORCE spends the final try, and tries a PIN again that this process has seen to be wrong. */
 enum p11_login { P11_LOGIN_CAREFUL, P11_LOGIN_FORCE };
