@@ -11,6 +11,8 @@ struct agent {
   struct keyring *keyring;
   struct policy *policy;
   struct metrics *metrics;
+  const struct options *options;
+  const struct worker_start *start; /* what the supervisor told */
 };
 
 /*

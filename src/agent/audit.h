@@ -3,7 +3,7 @@
 #ifndef HF_AGENT_AUDIT_H
 #define HF_AGENT_AUDIT_H
 
-#include "agent/policy.h"
+#include "policy/policy.h"
 
 struct audit_event {
   const struct peer *peer;
@@ -16,10 +16,20 @@ struct audit_event {
   double seconds;
 };
 
-enum audit_target { AUDIT_AUTO, AUDIT_JOURNAL, AUDIT_JSON };
+enum audit_target { AUDIT_AUTO, AUDIT_JOURNAL, AUDIT_JSON, AUDIT_OFF };
 
-/* AUTO: the journal where there is one, else JSON lines on standard error. JSON goes to fd. */
+/* "auto", "journal", "json" or "off". */
+hf_err audit_target_parse(const char *name, enum audit_target *ret_target);
+
+/* AUTO: the journal where standard error leads there (JOURNAL_STREAM, as systemd sets it), else JSON. JSON lines go to fd. */
 hf_err audit_open(enum audit_target target, int fd);
 void audit_write(const struct audit_event *event);
+
+/* Lines that found no way out; the first of them was told in the log. */
+unsigned long audit_lost(void);
+
+/* An event as a line of JSON with its newline, and as a datagram of the journal's native protocol. */
+hf_err audit_format_json(const struct audit_event *event, struct hf_buf *out);
+hf_err audit_format_journal(const struct audit_event *event, struct hf_buf *out);
 
 #endif

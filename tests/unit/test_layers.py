@@ -17,12 +17,13 @@ MAY_USE = {
     "token": set(),
     "p11": {"uri"},
     "config": {"uri"},
-    "agent": {"p11", "wire", "uri"},
+    "policy": {"uri"},
+    "agent": {"p11", "policy", "config", "wire", "uri"},
     "provider": {"p11", "uri", "config"},
     "identity": {"config", "p11", "provider", "uri"},
     "gateway": {"identity", "config", "p11", "uri"},
     "ca": {"identity", "p11", "uri"},
-    "cli": {"ca", "gateway", "identity", "config", "provider", "p11", "wire", "uri"},
+    "cli": {"ca", "gateway", "identity", "config", "provider", "p11", "policy", "wire", "uri"},
 }
 
 # Libraries that belong to a few folders: all others reach them through these.
