@@ -148,7 +148,7 @@ static struct known *known_find(struct keyring *keyring, const struct p11_token 
   return known;
 }
 
-static void note_login(struct keyring *keyring, const struct p11_token *token, struct hf_secret *pin, hf_err result)
+void keyring_note_login(struct keyring *keyring, const struct p11_token *token, struct hf_secret *pin, hf_err result)
 {
   struct hf_secret *copy = NULL;
   if (pin && !hf_failed(result))
@@ -165,6 +165,29 @@ static void note_login(struct keyring *keyring, const struct p11_token *token, s
   }
   pthread_mutex_unlock(&keyring->lock);
   hf_secret_free(copy);
+}
+
+hf_err keyring_token_pin(struct keyring *keyring, const struct p11_token *token, struct hf_secret *requested,
+                         struct hf_secret **ret_pin)
+{
+  struct hf_secret *pin = NULL;
+  hf_err e = HF_OK;
+  pthread_mutex_lock(&keyring->lock);
+  const struct known *known = requested ? NULL : known_find(keyring, token, false);
+  if (known && known->pin)
+    e = copy_secret(known->pin, &pin);
+  pthread_mutex_unlock(&keyring->lock);
+  HF_TRY(e);
+  if (!pin)
+    return keyring_pin(keyring, requested, ret_pin);
+  *ret_pin = pin;
+  return HF_OK;
+}
+
+void keyring_pin_changed(struct keyring *keyring, const struct p11_token *token, struct hf_secret *pin)
+{
+  keyring_note_login(keyring, token, pin, HF_OK);
+  keyring_forget(keyring);
 }
 
 /* While a token is logged in, it would take any PIN: so what the request brings is held against the one that was right. */
@@ -346,10 +369,10 @@ static hf_err open_key(struct keyring *keyring, const struct uri *uri, const cha
   bool found = !hf_failed(find_token(module, uri, &token));
   if (found)
     HF_TRY(check_pin(keyring, &token, requested));
-  HF_TRY(keyring_pin(keyring, requested, &pin));
+  HF_TRY(found ? keyring_token_pin(keyring, &token, requested, &pin) : keyring_pin(keyring, requested, &pin));
   hf_err e = p11_key_open(module, uri, pin, &key);
   if (found)
-    note_login(keyring, &token, pin, e);
+    keyring_note_login(keyring, &token, pin, e);
   HF_TRY(e);
   HF_TRY(store(keyring, text, key));
   *ret_key = HF_TAKE(key);
@@ -403,14 +426,20 @@ hf_err keyring_session(struct keyring *keyring, const struct uri *uri, struct hf
   }
   HF_TRY(e);
   if (token.flags & CKF_LOGIN_REQUIRED) {
-    HF_TRY(keyring_pin(keyring, pin, &used));
+    HF_TRY(keyring_token_pin(keyring, &token, pin, &used));
     e = p11_session_login(session, CKU_USER, used, P11_LOGIN_CAREFUL);
-    note_login(keyring, &token, used, e);
+    keyring_note_login(keyring, &token, used, e);
     HF_TRY(e);
   }
   *ret_token = token;
   *ret_session = HF_TAKE(session);
   return HF_OK;
+}
+
+bool keyring_serves(struct keyring *keyring, struct p11_module *module, const struct p11_token *token)
+{
+  bool matches = false;
+  return !hf_failed(p11_token_matches(module, token, &keyring->uri, &matches)) && matches;
 }
 
 static const char *state_of(const struct p11_token *token, const struct known *known)

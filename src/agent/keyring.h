@@ -33,6 +33,12 @@ hf_err keyring_module(struct keyring *keyring, struct p11_module **ret_module); 
  */
 hf_err keyring_pin(struct keyring *keyring, struct hf_secret *requested, struct hf_secret **ret_pin);
 
+/* The same, for one token: where its PIN was changed through the agent, that one counts until the source changes. */
+hf_err keyring_token_pin(struct keyring *keyring, const struct p11_token *token, struct hf_secret *requested,
+                         struct hf_secret **ret_pin);
+/* A request has changed the token's PIN: what was opened with the old one is given up. */
+void keyring_pin_changed(struct keyring *keyring, const struct p11_token *token, struct hf_secret *pin);
+
 /*
  * What a request's URI (text, or NULL) means: all that the agent's own says, and that. Fails with URI_NO_MATCH where the two
  * contradict, and as uri_parse does. A pin-value and pin-source are left out. Start ret_uri with {0}.
@@ -58,6 +64,12 @@ hf_err keyring_session(struct keyring *keyring, const struct uri *uri, struct hf
 
 /* Forgets the keys, which closes their sessions: a token is to be initialised, or its PIN to be set by the SO. */
 void keyring_forget(struct keyring *keyring);
+
+/* Whether the agent's own URI leaves this token to its clients. Between p11_module_enter and leave. */
+bool keyring_serves(struct keyring *keyring, struct p11_module *module, const struct p11_token *token);
+
+/* Tells of a log-in by someone else than the keyring, for keyring_tokens. pin may be NULL. */
+void keyring_note_login(struct keyring *keyring, const struct p11_token *token, struct hf_secret *pin, hf_err result);
 
 /* A token's state, for "holdfast agent status". */
 struct keyring_token {

@@ -33,7 +33,7 @@ static hf_err initialise(struct p11_module *module, CK_SLOT_ID slot, const char 
                          struct hf_secret *pin, struct p11_token *ret_token)
 {
   struct p11_token token;
-  HF_TRY(cli_token_setup(module, slot, label, so_pin, &token));
+  HF_TRY(p11_token_setup(module, slot, label, so_pin, &token));
   HF_TRY(p11_token_set_user_pin(module, token.slot, so_pin, pin));
   return p11_token_get(module, token.slot, ret_token);
 }

@@ -22,13 +22,6 @@ hf_err cli_provider_path(char *out, size_t size);
 hf_err cli_token_find(const struct cli_args *args, struct p11_module *module, const char *operand, struct uri *ret_uri,
                       struct p11_token *ret_token);
 
-/*
- * Initialises the slot's token, without a user PIN yet, and tells where it is now: a new token may get another slot.
- * A token that was there keeps its place, and its SO PIN must be the right one.
- */
-hf_err cli_token_setup(struct p11_module *module, CK_SLOT_ID slot, const char *label, struct hf_secret *so_pin,
-                       struct p11_token *ret_token);
-
 /* The module, the token and a session in it, logged in where the token asks for it. End it with cli_login_end. */
 struct cli_login {
   struct p11_module *module;

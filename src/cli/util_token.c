@@ -63,7 +63,7 @@ static int report_slot(struct util *util, const struct p11_token *token, CK_SLOT
 static int init_slot(struct util *util, CK_SLOT_ID slot, struct hf_secret *so_pin, struct hf_secret *pin)
 {
   struct p11_token token;
-  hf_err e = cli_token_setup(util->module, slot, util->values[UTIL_LABEL], so_pin, &token);
+  hf_err e = p11_token_setup(util->module, slot, util->values[UTIL_LABEL], so_pin, &token);
   if (hf_failed(e))
     return init_failed(e, slot);
   int status = set_user_pin(util, token.slot, so_pin, pin);

@@ -57,6 +57,12 @@ hf_err p11_token_uri(const struct p11_token *token, struct uri *uri);
 
 /* A PIN of NULL stands for the token's protected authentication path (a key pad). label: at most 32 bytes. */
 hf_err p11_token_init(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin, const char *label);
+/*
+ * Initialises the slot's token, without a user PIN yet, and tells where it is now: a new token may get another slot.
+ * A token that was there keeps its place, and its SO PIN must be the right one.
+ */
+hf_err p11_token_setup(struct p11_module *module, CK_SLOT_ID slot, const char *label, struct hf_secret *so_pin,
+                       struct p11_token *ret_token);
 hf_err p11_token_set_user_pin(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin,
                               struct hf_secret *pin);
 /* user: CKU_USER or CKU_SO. */

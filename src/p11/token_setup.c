@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/token.h"
+#include "p11/token.h"
 
 static bool is_known(const struct p11_token *token, const struct p11_token *tokens, size_t count)
 {
@@ -25,7 +25,7 @@ static hf_err find_new(struct p11_module *module, const char *label, const struc
   return hf_fail(HF_ERR_TOKEN_NOT_FOUND, "\"%s\", which was just initialised", label);
 }
 
-hf_err cli_token_setup(struct p11_module *module, CK_SLOT_ID slot, const char *label, struct hf_secret *so_pin,
+hf_err p11_token_setup(struct p11_module *module, CK_SLOT_ID slot, const char *label, struct hf_secret *so_pin,
                        struct p11_token *ret_token)
 {
   HF_CLEANUP(hf_freep) struct p11_token *before = NULL;
