@@ -235,6 +235,24 @@ static hf_err resolve_pin_source(struct options *options)
   return keep(NULL, &options->values[OPTION_PIN_SOURCE]);
 }
 
+/* Holdfast's own token, installed or built beside the agent. */
+static hf_err default_module(struct options *options)
+{
+  static const char *const places[] = {
+    "../" AGENT_LIBDIR "/pkcs11/libholdfast-token.so",
+    "../lib/pkcs11/libholdfast-token.so",
+    "../token/libholdfast-token.so",
+  };
+  char path[PATH_MAX];
+  if (options->values[OPTION_MODULE_PATH])
+    return HF_OK;
+  hf_err e = hf_file_beside_program(places, HF_ARRAY_LEN(places), path, sizeof(path));
+  if (hf_failed(e))
+    return hf_hint(hf_fail(HF_ERR_MODULE_LOAD, "no module is named, and %s is not there", hf_err_context()),
+                   "Name the HSM's module: --module-path, or device.cryptoki.module_path in the configuration.");
+  return keep(path, &options->values[OPTION_MODULE_PATH]);
+}
+
 static hf_err check_number(enum option option, const char *text)
 {
   static const enum option sizes[] = { OPTION_MEMORY_LIMIT };
@@ -300,6 +318,7 @@ static hf_err load(const struct options_given *given, struct options *options)
   HF_TRY(merge_values(layers, HF_ARRAY_LEN(layers), options));
   HF_TRY(merge_pin(layers, HF_ARRAY_LEN(layers), options));
   HF_TRY(resolve_pin_source(options));
+  HF_TRY(default_module(options));
   return check(options);
 }
 

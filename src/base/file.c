@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 
 enum { READ_CHUNK = 16 * 1024, PIN_FILE_MAX = 4096, PIN_MAX = 255 };
@@ -155,4 +156,25 @@ uint64_t hf_pin_source_stamp(const char *source)
   for (size_t i = 0; i < HF_ARRAY_LEN(parts); i++)
     stamp = (stamp ^ parts[i]) * 0x100000001b3;
   return stamp ? stamp : 1;
+}
+
+/* Without /proc (a bare chroot), the name that the kernel was given tells. */
+static bool own_path(char out[PATH_MAX])
+{
+  return realpath("/proc/self/exe", out) || realpath((const char *)getauxval(AT_EXECFN), out);
+}
+
+hf_err hf_file_beside_program(const char *const *places, size_t count, char *out, size_t size)
+{
+  char self[PATH_MAX];
+  if (!own_path(self))
+    return hf_fail(HF_ERR_NOT_FOUND, "this program's own path");
+  *(strrchr(self, '/') + 1) = '\0';
+  for (size_t i = 0; i < count; i++) {
+    char path[2 * PATH_MAX], real[PATH_MAX];
+    snprintf(path, sizeof(path), "%s%s", self, places[i]);
+    if (realpath(path, real) && (size_t)snprintf(out, size, "%s", real) < size)
+      return HF_OK;
+  }
+  return hf_fail(HF_ERR_NOT_FOUND, "%s%s", self, places[0]);
 }

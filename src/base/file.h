@@ -26,4 +26,10 @@ hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin);
 /* A number that changes with the source's file; 0 where there is no file to look at. One system call. */
 uint64_t hf_pin_source_stamp(const char *source);
 
+/*
+ * The first of some places that exists, each a path from the folder of the running program on ("../lib/x.so"): what is
+ * installed, at any prefix, or built beside it. Its real path. Fails with NOT_FOUND and names the first place.
+ */
+hf_err hf_file_beside_program(const char *const *places, size_t count, char *out, size_t size);
+
 #endif

@@ -19,6 +19,10 @@
   X(config_unset)       \
   X(config_list)        \
   X(connect)            \
+  X(agent_run)          \
+  X(agent_status)       \
+  X(agent_check)        \
+  X(agent_reload)       \
   X(softhsm2_util)      \
   X(completion)         \
   X(man)

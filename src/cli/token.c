@@ -1,34 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/token.h"
 
+#include "base/file.h"
 #include "cli/pin.h"
 #include "config/config.h"
 
 #include <limits.h>
-#include <sys/auxv.h>
 
-/* Without /proc (a bare chroot), the name that the kernel was given tells. */
-static bool own_path(char out[PATH_MAX])
-{
-  return realpath("/proc/self/exe", out) || realpath((const char *)getauxval(AT_EXECFN), out);
-}
-
-/* Beside this program: installed, at any prefix, or in its build tree. */
 static hf_err find_beside(const char *const *places, size_t count, char *out, size_t size)
 {
-  char self[PATH_MAX];
-  if (!own_path(self))
-    return hf_fail(HF_ERR_MODULE_LOAD, "cannot tell where this program is");
-  *(strrchr(self, '/') + 1) = '\0';
-  for (size_t i = 0; i < count; i++) {
-    char path[2 * PATH_MAX], real[PATH_MAX];
-    snprintf(path, sizeof(path), "%s%s", self, places[i]);
-    if (realpath(path, real)) {
-      snprintf(out, size, "%s", real);
-      return HF_OK;
-    }
-  }
-  return hf_fail(HF_ERR_MODULE_LOAD, "%s%s is not there", self, places[0]);
+  hf_err e = hf_file_beside_program(places, count, out, size);
+  return hf_failed(e) ? hf_fail(HF_ERR_MODULE_LOAD, "%s", hf_err_context()) : e;
 }
 
 hf_err cli_own_module_path(char *out, size_t size)
