@@ -27,12 +27,12 @@ static inline void hf_assert_code(hf_err e, enum hf_code expected, const char *f
 /* assert_hf_err(uri_parse("x", &uri), URI_INVALID) */
 #define assert_hf_err(expr, code_name) hf_assert_code((expr), HF_ERR_##code_name, __FILE__, __LINE__)
 
-#define assert_contains(text, part)                                      \
-  do {                                                                   \
-    if (!strstr((text), (part))) {                                       \
-      print_error("\"%s\" does not contain \"%s\"\n", (text), (part));   \
-      _fail(__FILE__, __LINE__);                                         \
-    }                                                                    \
+#define assert_contains(text, part)                                    \
+  do {                                                                 \
+    if (!strstr((text), (part))) {                                     \
+      print_error("\"%s\" does not contain \"%s\"\n", (text), (part)); \
+      _fail(__FILE__, __LINE__);                                       \
+    }                                                                  \
   } while (0)
 
 #endif

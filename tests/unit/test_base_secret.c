@@ -74,12 +74,9 @@ static void a_hardened_process_leaves_no_core(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(a_secret_is_a_copy),
-    cmocka_unit_test(a_secret_without_data_is_zero),
-    cmocka_unit_test(its_size_has_limits),
-    cmocka_unit_test(equality_looks_at_every_byte),
-    cmocka_unit_test(wiping_zeroes),
-    cmocka_unit_test(a_hardened_process_leaves_no_core),
+    cmocka_unit_test(a_secret_is_a_copy),  cmocka_unit_test(a_secret_without_data_is_zero),
+    cmocka_unit_test(its_size_has_limits), cmocka_unit_test(equality_looks_at_every_byte),
+    cmocka_unit_test(wiping_zeroes),       cmocka_unit_test(a_hardened_process_leaves_no_core),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
