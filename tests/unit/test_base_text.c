@@ -7,7 +7,7 @@ static const struct {
   const char *a, *b;
   size_t distance;
 } cases[] = {
-  { "", "", 0 },         { "abc", "abc", 0 },     { "", "abc", 3 },        { "abc", "", 3 },
+  { "", "", 0 },          { "abc", "abc", 0 },        { "", "abc", 3 },  { "abc", "", 3 },
   { "token", "tokn", 1 }, { "kitten", "sitting", 3 }, { "ab", "ba", 2 },
 };
 
