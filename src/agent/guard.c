@@ -92,12 +92,26 @@ CK_RV guard_C_GetInfo(CK_INFO *info)
   return MODULE_CALL("C_GetInfo", F->C_GetInfo(info));
 }
 
-/* The agent serves the token that it was told to; a slot without a token shows what it has. */
+static bool may_init(const struct p11_token *token)
+{
+  struct policy_answer answer = { .verdict = VERDICT_DENY };
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  if (!hf_failed(p11_token_uri(token, &uri)))
+    policy_ask(self->agent->policy, self->peer, POLICY_INIT, &uri, &answer);
+  return answer.verdict == VERDICT_ALLOW;
+}
+
+/*
+ * The agent serves the token that it was told to. A slot without one shows what it has; an uninitialised token is there
+ * for those who may initialise it.
+ */
 static bool serves(CK_SLOT_ID slot)
 {
   struct p11_token token;
-  hf_err e = p11_token_get(self->module, slot, &token);
-  return hf_failed(e) || keyring_serves(self->agent->keyring, self->module, &token);
+  if (hf_failed(p11_token_get(self->module, slot, &token)))
+    return true;
+  return keyring_serves(self->agent->keyring, self->module, &token) &&
+         ((token.flags & CKF_TOKEN_INITIALIZED) || may_init(&token));
 }
 
 /* Within a call. */
@@ -179,33 +193,28 @@ CK_RV guard_C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
   return CKR_FUNCTION_NOT_SUPPORTED;
 }
 
-/* Within a call. */
-static CK_RV ask_slot(CK_SLOT_ID slot, struct guard_request *request)
+static hf_err slot_uri(CK_SLOT_ID slot, struct uri *uri, struct hf_buf *text)
 {
   struct p11_token token;
-  if (!serves(slot))
-    return CKR_SLOT_ID_INVALID;
-  hf_err e = p11_token_get(self->module, slot, &token);
-  HF_CLEANUP(uri_free) struct uri uri = { 0 };
-  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(4 * URI_MAX);
-  if (!hf_failed(e))
-    e = p11_token_uri(&token, &uri);
-  if (!hf_failed(e))
-    e = uri_format(&uri, &text);
-  if (hf_failed(e))
-    return guard_fail(e, "C_InitToken");
-  CK_RV rv = guard_ask("C_InitToken", POLICY_INIT, &uri, hf_buf_str(&text), request);
-  /* text goes with this function. */
-  request->key = NULL;
-  return rv;
+  HF_TRY(p11_token_get(self->module, slot, &token));
+  HF_TRY(p11_token_uri(&token, uri));
+  return uri_format(uri, text);
 }
 
+/* Within a call. The token's idle sessions would keep it from being initialised. */
 static CK_RV init_token(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CHAR *label)
 {
   struct guard_request request = { 0 };
-  CK_RV rv = ask_slot(slot, &request);
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(4 * URI_MAX);
+  hf_err e = slot_uri(slot, &uri, &text);
+  if (hf_failed(e))
+    return guard_fail(e, "C_InitToken");
+  CK_RV rv = guard_ask("C_InitToken", POLICY_INIT, &uri, hf_buf_str(&text), &request);
   if (rv != CKR_OK)
     return rv;
+  keyring_forget(self->agent->keyring);
+  guard_pools_reset();
   rv = F->C_InitToken(slot, pin, pin_len, label);
   guard_answer(&request, rv);
   return rv;
@@ -213,7 +222,7 @@ static CK_RV init_token(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_
 
 CK_RV guard_C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CHAR *label)
 {
-  return MODULE_CALL("C_InitToken", init_token(slot, pin, pin_len, label));
+  return MODULE_CALL("C_InitToken", serves(slot) ? init_token(slot, pin, pin_len, label) : CKR_SLOT_ID_INVALID);
 }
 
 CK_RV guard_C_InitPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *pin, CK_ULONG pin_len)

@@ -16,16 +16,6 @@ static void count(enum metric metric)
   metrics_add(guard_client()->agent->metrics, metric, 1);
 }
 
-/* PKCS #11 v3.0, section 5.1.6, has CKR_ACTION_PROHIBITED for these alone. */
-static CK_RV refusal(const char *function)
-{
-  static const char *const prohibited[] = { "C_CopyObject", "C_SetAttributeValue", "C_DestroyObject" };
-  for (size_t i = 0; i < HF_ARRAY_LEN(prohibited); i++)
-    if (strcmp(prohibited[i], function) == 0)
-      return CKR_ACTION_PROHIBITED;
-  return CKR_FUNCTION_REJECTED;
-}
-
 static void write_line(const struct guard_request *request, hf_err result)
 {
   struct guard_client *client = guard_client();
@@ -54,7 +44,7 @@ CK_RV guard_ask(const char *function, enum policy_op op, const struct uri *uri, 
   count(METRIC_REQUESTS_DENIED);
   write_line(request, hf_fail(HF_ERR_PERMISSION, "%s", function));
   request->function = NULL;
-  return refusal(function);
+  return CKR_FUNCTION_REJECTED;
 }
 
 CK_RV guard_ask_token(const char *function, enum policy_op op, struct guard_token *token,

@@ -110,6 +110,8 @@ void guard_session_close(struct guard_session *session);
 /* CRYPTOKI_NOT_INITIALIZED, SESSION_HANDLE_INVALID. */
 CK_RV guard_session_get(CK_SESSION_HANDLE handle, struct guard_session **ret_session);
 void guard_tokens_free(struct guard_client *client);
+/* Closes the idle sessions of all tokens. */
+void guard_pools_reset(void);
 
 /* One attempt after another at a call; start with {0}. */
 struct guard_try {
@@ -164,7 +166,7 @@ const struct uri *guard_object_uri(struct guard_object *object);
 
 /* Policy and audit: guard_ask.c */
 
-/* CKR_OK, or refused (and audited): CKR_ACTION_PROHIBITED where the standard has it for this function, else CKR_FUNCTION_REJECTED. */
+/* CKR_OK; or, with the audit line written, CKR_FUNCTION_REJECTED, which every client has a text for. */
 CK_RV guard_ask(const char *function, enum policy_op op, const struct uri *uri, const char *text,
                 struct guard_request *ret_request);
 CK_RV guard_ask_token(const char *function, enum policy_op op, struct guard_token *token, struct guard_request *ret_request);

@@ -48,6 +48,14 @@ static void keep_pool(struct p11_module *module, const struct uri *uri, struct p
   pthread_mutex_unlock(&kept_lock);
 }
 
+void guard_pools_reset(void)
+{
+  pthread_mutex_lock(&kept_lock);
+  for (size_t i = 0; i < KEPT_MAX && kept[i]; i++)
+    p11_pool_reset(kept[i], 0, false);
+  pthread_mutex_unlock(&kept_lock);
+}
+
 static struct guard_token *token_free(struct guard_token *token)
 {
   if (!token)
