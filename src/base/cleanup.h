@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Runs fn(&variable) when the variable leaves its scope. */
-#define HF_CLEANUP(fn) __attribute__((cleanup(fn)))
+/* Runs fn(&variable) when the variable leaves its scope: a use enough. */
+#define HF_CLEANUP(fn) __attribute__((cleanup(fn), unused))
 
 /* Yields a pointer and sets its variable to NULL: the caller of HF_TAKE owns it now. */
 #define HF_TAKE(p)            \

@@ -42,7 +42,7 @@ static hf_err parse_ops(char *list, unsigned *ret_ops)
   unsigned ops = 0;
   char *next = NULL;
   for (char *word = strtok_r(list, ",", &next); word; word = strtok_r(NULL, ",", &next)) {
-    enum policy_op op;
+    enum policy_op op = 0; /* for gcc 14, which does not see that it is set */
     if (strcmp(word, "all") == 0) {
       ops |= (1U << POLICY_OPS) - 1;
       continue;
