@@ -4,14 +4,16 @@
 #include "base/file.h"
 
 #include <pthread.h>
+#include <time.h>
 
-enum { KEYS_MAX = 256, TOKENS_MAX = 64 };
+enum { KEYS_MAX = 256, TOKENS_MAX = 64, SEARCH_SECONDS = 1 };
 
 /* A key, by the text of the narrowed URI. */
 struct entry {
   char *uri;
   struct p11_key *key;
   uint64_t used;
+  time_t searched; /* when the URI was last seen to lead to this key and no other */
 };
 
 /* What is known of a token that was used. */
@@ -282,20 +284,32 @@ static struct entry *entry_place(struct keyring *keyring)
   return oldest;
 }
 
-static struct p11_key *cached(struct keyring *keyring, const char *uri)
+static time_t seconds_now(void)
 {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec;
+}
+
+/* A reference, or NULL. *ret_search: it is time to search for others that the URI means, too. */
+static struct p11_key *cached(struct keyring *keyring, const char *uri, bool *ret_search)
+{
+  time_t now = seconds_now();
   pthread_mutex_lock(&keyring->lock);
   struct entry *entry = entry_find(keyring, uri);
   struct p11_key *key = entry ? p11_key_ref(entry->key) : NULL;
-  if (entry)
+  *ret_search = entry && now - entry->searched > SEARCH_SECONDS;
+  if (entry) {
     entry->used = ++keyring->clock;
+    entry->searched = *ret_search ? now : entry->searched;
+  }
   pthread_mutex_unlock(&keyring->lock);
   return key;
 }
 
 static hf_err store(struct keyring *keyring, const char *uri, struct p11_key *key)
 {
-  struct entry fresh = { strdup(uri), p11_key_ref(key), 0 }, old = { 0 };
+  struct entry fresh = { strdup(uri), p11_key_ref(key), 0, seconds_now() }, old = { 0 };
   if (!fresh.uri) {
     entry_free(&fresh);
     return hf_fail(HF_ERR_NO_MEMORY, "keeping a key");
@@ -321,6 +335,7 @@ void keyring_drop(struct keyring *keyring, const struct p11_key *key)
     if (!key || keyring->entries[i].key == key) {
       dropped[count++] = keyring->entries[i];
       keyring->entries[i] = keyring->entries[--keyring->count];
+      keyring->entries[keyring->count] = (struct entry){ 0 };
     }
   pthread_mutex_unlock(&keyring->lock);
   while (count > 0)
@@ -379,6 +394,15 @@ static hf_err open_key(struct keyring *keyring, const struct uri *uri, const cha
   return HF_OK;
 }
 
+/*
+ * A handle that still has its label and id is the key. But a URI without an id may have come to mean others, too, and is to
+ * be refused before a restart would do so; that search is dear in some tokens, so it is not made for every request.
+ */
+static hf_err look_at(struct p11_key *key, const struct uri *uri, bool search, bool *ret_still)
+{
+  return search && !uri->attrs[URI_ID].present ? p11_key_check(key, ret_still) : p11_key_peek(key, ret_still);
+}
+
 hf_err keyring_key(struct keyring *keyring, const char *uri, struct hf_secret *pin, struct p11_key **ret_key)
 {
   HF_CLEANUP(uri_free) struct uri narrowed = { 0 };
@@ -387,13 +411,13 @@ hf_err keyring_key(struct keyring *keyring, const char *uri, struct hf_secret *p
   HF_TRY(uri_format(&narrowed, &text));
   look_at_source(keyring);
   /* Held until the new one is open, so that the token stays logged in meanwhile. */
-  HF_CLEANUP(p11_key_unrefp) struct p11_key *key = cached(keyring, hf_buf_str(&text));
-  bool still = false;
+  bool still = false, search;
+  HF_CLEANUP(p11_key_unrefp) struct p11_key *key = cached(keyring, hf_buf_str(&text), &search);
   if (key) {
     struct p11_token token;
     token_of_uri(p11_key_uri(key), &token);
     HF_TRY(check_pin(keyring, &token, pin));
-    hf_err e = p11_key_peek(key, &still);
+    hf_err e = look_at(key, &narrowed, search, &still);
     if (hf_failed(e))
       keyring_drop(keyring, key);
     if (hf_failed(e) && e.code != HF_ERR_URI_NO_MATCH && e.code != HF_ERR_PIN_INCORRECT)

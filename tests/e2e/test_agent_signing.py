@@ -126,6 +126,7 @@ def test_without_a_uri_the_only_key_is_meant(agent, make_key, verify):
     uri = make_key("device")
     verify(public_key(agent.client, uri), "ecdsa-p256", b"data", agent.client.sign(b"data"))
     make_key("second", id="02")
+    time.sleep(2.1)
     with pytest.raises(ServerError, match="Failed to find a signing key: .*several objects match.*object=second"):
         agent.client.sign(b"data", "pkcs11:")
 
