@@ -21,32 +21,39 @@
 /* Of the file: the client's version byte, ours over the next one, then the request, then the answer. */
 enum { VERSION_AT = 0, ANSWERED_VERSION_AT = 1, REQUEST_AT = 2 };
 
-enum { ANSWER_MAX = 64 << 20 };
+enum { ANSWER_MAX = 64 << 20, READ_AHEAD = 4096 };
 
 struct channel {
   int client;
   int file;
-  uint8_t version; /* what both sides agreed on */
-  struct hf_buf request; /* file's first bytes and the whole frame */
+  struct hf_buf request; /* the file's first bytes, then what came from the client: a frame, and what came after it */
+  size_t request_len;    /* of it up to the frame's end */
   struct hf_buf answer;
 };
 
-/* *ret_end: the client hung up before the first byte. */
-static hf_err read_all(int fd, uint8_t *out, size_t len, bool *ret_end)
+/*
+ * Waits until the request holds this much; takes what there is, since the client writes a frame in three pieces, and each
+ * read wakes it. *ret_end: it hung up between two requests.
+ */
+static hf_err receive(struct channel *channel, size_t len, bool *ret_end)
 {
-  for (size_t done = 0; done < len;) {
-    ssize_t n = recv(fd, out + done, len - done, MSG_WAITALL);
+  struct hf_buf *request = &channel->request;
+  while (request->len < len) {
+    uint8_t *room;
+    size_t size = len - request->len > READ_AHEAD ? len - request->len : READ_AHEAD;
+    HF_TRY(hf_buf_reserve(request, size, &room));
+    ssize_t n = recv(channel->client, room, size, 0);
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
       return hf_fail_errno(errno, "a PKCS #11 client");
-    if (n == 0 && done == 0 && ret_end) {
+    if (n == 0 && request->len > REQUEST_AT)
+      return hf_fail(HF_ERR_PARSE, "a PKCS #11 client hung up in a request");
+    if (n == 0) {
       *ret_end = true;
       return HF_OK;
     }
-    if (n == 0)
-      return hf_fail(HF_ERR_PARSE, "a PKCS #11 client hung up in a request");
-    done += (size_t)n;
+    hf_buf_commit(request, (size_t)n);
   }
   return HF_OK;
 }
@@ -67,11 +74,12 @@ static hf_err write_all(int fd, const uint8_t *data, size_t len)
 /* Puts the request into the file, and nothing after it. */
 static hf_err fill_file(struct channel *channel)
 {
-  const struct hf_buf *request = &channel->request;
-  if (ftruncate(channel->file, (off_t)request->len) != 0 || lseek(channel->file, 0, SEEK_SET) != 0)
+  size_t len = channel->request_len;
+  if (ftruncate(channel->file, (off_t)len) != 0 || lseek(channel->file, 0, SEEK_SET) != 0)
     return hf_fail_errno(errno, "a file in memory");
-  if (pwrite(channel->file, request->data, request->len, 0) != (ssize_t)request->len)
-    return hf_fail_errno(errno ? errno : EIO, "a file in memory");
+  errno = EIO;
+  if (pwrite(channel->file, channel->request.data, len, 0) != (ssize_t)len)
+    return hf_fail_errno(errno, "a file in memory");
   return HF_OK;
 }
 
@@ -82,47 +90,55 @@ static hf_err serve_file(struct channel *channel)
   if (p11_kit_remote_serve_module(guard_functions(), channel->file, channel->file) != 0)
     return hf_fail(HF_ERR_PARSE, "a PKCS #11 request that libp11-kit does not understand");
   off_t end = lseek(channel->file, 0, SEEK_END);
-  off_t start = (off_t)channel->request.len;
+  off_t start = (off_t)channel->request_len;
   uint8_t *room;
   channel->answer.len = 0;
   if (end < start)
     return hf_fail(HF_ERR_INTERNAL, "no answer to a PKCS #11 request");
   HF_TRY(hf_buf_reserve(&channel->answer, (size_t)(end - start), &room));
+  errno = EIO;
   if (pread(channel->file, room, (size_t)(end - start), start) != end - start)
-    return hf_fail_errno(errno ? errno : EIO, "a file in memory");
+    return hf_fail_errno(errno, "a file in memory");
   hf_buf_commit(&channel->answer, (size_t)(end - start));
   return HF_OK;
+}
+
+/* What came after the request is the beginning of the next one. */
+static void next_request(struct channel *channel)
+{
+  struct hf_buf *request = &channel->request;
+  size_t left = request->len - channel->request_len;
+  memmove(request->data + REQUEST_AT, request->data + channel->request_len, left);
+  request->len = REQUEST_AT + left;
 }
 
 /* The client says which version of the protocol it speaks, libp11-kit which one it will be. */
 static hf_err agree_on_version(struct channel *channel, bool *ret_end)
 {
-  uint8_t first[REQUEST_AT] = { 0 };
-  HF_TRY(read_all(channel->client, &first[VERSION_AT], 1, ret_end));
+  uint8_t version;
+  HF_TRY(hf_buf_add(&channel->request, (const uint8_t[REQUEST_AT]){ 0 }, REQUEST_AT));
+  HF_TRY(receive(channel, REQUEST_AT + 1, ret_end));
   if (*ret_end)
     return HF_OK;
-  HF_TRY(hf_buf_add(&channel->request, first, sizeof(first)));
+  channel->request.data[VERSION_AT] = channel->request.data[REQUEST_AT];
+  channel->request_len = REQUEST_AT;
   HF_TRY(serve_file(channel));
-  if (pread(channel->file, &channel->version, 1, ANSWERED_VERSION_AT) != 1)
+  if (pread(channel->file, &version, 1, ANSWERED_VERSION_AT) != 1)
     return hf_fail_errno(EIO, "a file in memory");
-  channel->request.data[VERSION_AT] = channel->version;
-  return write_all(channel->client, &channel->version, 1);
+  channel->request.data[VERSION_AT] = version;
+  channel->request_len = REQUEST_AT + 1;
+  next_request(channel);
+  return write_all(channel->client, &version, 1);
 }
 
 static hf_err read_request(struct channel *channel, struct p11_frame *ret_frame, bool *ret_end)
 {
-  uint8_t header[P11_FRAME_HEADER], *room;
-  channel->request.len = REQUEST_AT;
-  HF_TRY(read_all(channel->client, header, sizeof(header), ret_end));
+  HF_TRY(receive(channel, REQUEST_AT + P11_FRAME_HEADER, ret_end));
   if (*ret_end)
     return HF_OK;
-  HF_TRY(p11_frame_header(header, ret_frame));
-  size_t len = ret_frame->options_len + (size_t)ret_frame->message_len;
-  HF_TRY(hf_buf_add(&channel->request, header, sizeof(header)));
-  HF_TRY(hf_buf_reserve(&channel->request, len, &room));
-  HF_TRY(read_all(channel->client, room, len, NULL));
-  hf_buf_commit(&channel->request, len);
-  return HF_OK;
+  HF_TRY(p11_frame_header(channel->request.data + REQUEST_AT, ret_frame));
+  channel->request_len = REQUEST_AT + P11_FRAME_HEADER + ret_frame->options_len + ret_frame->message_len;
+  return receive(channel, channel->request_len, ret_end);
 }
 
 static hf_err serve_request(struct channel *channel, bool *ret_end)
@@ -135,6 +151,7 @@ static hf_err serve_request(struct channel *channel, bool *ret_end)
   CK_RV rv = p11_frame_check(hf_slice(message, frame.message_len));
   channel->answer.len = 0;
   HF_TRY(rv == CKR_OK ? serve_file(channel) : p11_frame_error(frame.code, rv, &channel->answer));
+  next_request(channel);
   return write_all(channel->client, channel->answer.data, channel->answer.len);
 }
 
@@ -143,7 +160,7 @@ static hf_err serve(struct agent *agent, int fd, const struct peer *peer)
   struct channel channel = {
     .client = fd,
     .file = memfd_create("pkcs11-request", MFD_CLOEXEC),
-    .request = HF_BUF(REQUEST_AT + P11_FRAME_HEADER + P11_FRAME_OPTIONS_MAX + P11_FRAME_MESSAGE_MAX),
+    .request = HF_BUF(REQUEST_AT + P11_FRAME_HEADER + P11_FRAME_OPTIONS_MAX + P11_FRAME_MESSAGE_MAX + READ_AHEAD),
     .answer = HF_BUF(ANSWER_MAX),
   };
   if (channel.file < 0)
