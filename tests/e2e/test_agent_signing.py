@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent's signing socket, driven by an independent client: every frame, on our token and SoftHSM2; and by hostile ones."""
 
-import json
 import socket
 import threading
 import time
 
 import pytest
 
+from agent_kit import Agent
 from conftest import PIN, SO_PIN, built
 from p11_server_client import Client, ServerError, blob, decode, frame, option, read_all, spki, varint
 
@@ -15,43 +15,18 @@ HASH = {"ecdsa-p256": "sha256", "ecdsa-p384": "sha384", "ecdsa-p521": "sha512", 
 ALLOW_ALL = "allow all\n"
 
 
-class Agent:
-    def __init__(self, process, path):
-        self.process = process
-        self.path = path
-        self.client = Client(path)
-        self.old_client = Client(path, since="1.5.0")
-
-    @property
-    def audit(self):
-        lines = [line for line in self.process.log.splitlines() if line.startswith("{")]
-        return [json.loads(line) for line in lines]
-
-
 @pytest.fixture
-def start_agent(build, server, workdir, env):
-    """start_agent(module, pin_file, *options, policy=): a running holdfast-agent."""
-    def start(module, pin_file, *options, policy=ALLOW_ALL):
-        path = workdir / "signing.sock"
-        rules = workdir / "agent.policy"
-        rules.write_text(policy)
-        cmd = [built(build / "src/agent/holdfast-agent"), "--socket-path", path, "--pkcs11-socket", "none", "--metrics-socket",
-               "none", "--module-path", str(module), "--policy", rules, "--audit", "json"]
-        if pin_file is not None:
-            cmd += ["--pin-source", pin_file]
-        process = server(cmd + list(options))
-        process.wait_for(lambda: is_served(path), "answer to a ping", 10)
-        return Agent(process, path)
+def start_agent(build, server, workdir):
+    """start_agent(module, pin_file, *options, policy=, extra_env=): a running agent, whose clients may do all unless told."""
+    def start(module, pin_file, *options, policy=ALLOW_ALL, extra_env=None):
+        directory = workdir / "agent"
+        directory.mkdir()
+        (directory / "policy").write_text(policy)
+        started = Agent(server, build, directory, module, *options, pin_source=pin_file, extra_env=extra_env)
+        started.old_client = Client(started.socket, since="1.5.0")
+        return started
 
     return start
-
-
-def is_served(path):
-    try:
-        Client(path, timeout=2).ping()
-        return True
-    except (OSError, ValueError):
-        return False
 
 
 @pytest.fixture
@@ -202,7 +177,7 @@ def test_list_keys(agent, make_key):
         next(key["uri"] for key in keys if key["label"] == "two")]
 
 
-def test_delete_key(agent, make_key, make_token):
+def test_delete_key(agent, make_key):
     make_key("one", id="01")
     two = make_key("two", id="02")
     agent.client.sign(b"data", two)
@@ -232,7 +207,7 @@ def test_a_request_stays_within_the_agents_uri(start_agent, module, token, make_
 
 # Tokens
 
-def test_tokens(agent, make_token, token):
+def test_tokens(agent):
     first = agent.client.list_tokens()
     assert [(t["label"], t["initialized"]) for t in first if t["initialized"]] == [("device", True)]
     device = first[[t["label"] for t in first].index("device")]
@@ -320,7 +295,7 @@ def test_no_pin_in_answers_and_logs(agent, make_key):
         agent.client.sign(b"data", "pkcs11:object=none?pin-value=" + PIN)
     with pytest.raises(ServerError):
         agent.client.sign(b"data", "pkcs11:object=device?pin-value=424242")
-    assert PIN not in str(error.value) and PIN not in agent.process.log and "424242" not in agent.process.log
+    assert PIN not in str(error.value) and PIN not in agent.log and "424242" not in agent.log
 
 
 # Other programs
@@ -349,6 +324,70 @@ def test_another_programs_keys(agent, make_key, run, module, token, verify):
     verify(public_key(agent.client, uri), "rsa-pss", b"data", agent.client.sign(b"data", uri))
 
 
+
+
+RECOVERABLE = {"DEVICE_ERROR": 0x30, "DEVICE_REMOVED": 0x32, "GENERAL_ERROR": 5, "SESSION_HANDLE_INVALID": 0xB3,
+               "SESSION_CLOSED": 0xB0, "USER_NOT_LOGGED_IN": 0x101, "KEY_HANDLE_INVALID": 0x60, "CRYPTOKI_NOT_INITIALIZED": 0x190}
+
+
+@pytest.mark.parametrize("call", ["C_GetAttributeValue", "C_SignInit", "C_Sign"])
+def test_recovery_by_return_code(start_agent, build, module, token, make_key, workdir, call):
+    uri = make_key("device")
+    control = workdir / "control"
+    agent = start_agent(built(build / "tests/e2e/faulty_module.so"), token.pin_file,
+                        extra_env={"HF_FAULTY_REAL": str(module), "HF_FAULTY_CONTROL": str(control)})
+    agent.client.sign(b"data", uri)
+    worker = agent.worker
+    for code in RECOVERABLE.values():
+        control.write_text(f"answer {call} {code}\n")
+        agent.client.sign(b"data", uri)
+        assert not control.exists()
+    control.write_text(f"always answer {call} {RECOVERABLE['DEVICE_ERROR']}\n")
+    with pytest.raises(ServerError, match="the HSM reports a device error"):
+        agent.client.sign(b"data", uri)
+    control.unlink()
+    agent.client.sign(b"data", uri)
+    assert agent.worker == worker
+
+
+@pytest.fixture
+def second_token(make_token, run, module):
+    """A token with a key of its own under the first one's label."""
+    make_token("second")
+    run(["pkcs11-tool", "--module", module, "--token-label", "second", "--login", "--pin", PIN, "--keypairgen", "--key-type",
+         "EC:prime256v1", "--label", "device", "--id", "01"])
+    return "pkcs11:token=second;object=device"
+
+
+def test_several_tokens(agent, make_key, second_token, verify):
+    uris = [make_key("device"), second_token]
+    pems = [public_key(agent.client, uri) for uri in uris]
+    assert pems[0] != pems[1]
+    for pem, uri in zip(pems, uris):
+        verify(pem, "ecdsa-p256", b"data", agent.client.sign(b"data", uri))
+    with pytest.raises(ServerError, match="Didn't find a slot to use: several tokens match: 2 tokens: .*token=second"):
+        agent.client.sign(b"data", "pkcs11:object=device")
+    assert len(agent.client.list_keys()) == 4
+
+
+def test_a_slow_token_delays_no_other(start_agent, build, module, token, make_key, second_token, workdir):
+    uri = make_key("device")
+    control = workdir / "control"
+    agent = start_agent(built(build / "tests/e2e/faulty_module.so"), token.pin_file, "--call-deadline", "4",
+                        extra_env={"HF_FAULTY_REAL": str(module), "HF_FAULTY_CONTROL": str(control)})
+    agent.client.sign(b"data", uri)
+    agent.client.sign(b"data", second_token)
+    control.write_text("hang C_Sign\n")
+    with agent.client.connect() as stuck:
+        stuck.sendall(frame(2, blob(b"data"), option(uri), b"\0"))
+        stuck.shutdown(socket.SHUT_WR)
+        agent.server.wait_for(lambda: not control.exists(), "call that hangs", 5)
+        start = time.monotonic()
+        for _ in range(10):
+            agent.client.sign(b"data", second_token)
+        assert time.monotonic() - start < 1
+        assert read_all(stuck) == b""
+    agent.client.sign(b"data", uri)
 
 
 # Policy
@@ -383,10 +422,10 @@ def test_audit(agent, make_key):
     agent.client.sign(b"a secret payload", uri)
     with pytest.raises(ServerError):
         agent.client.sign(b"data", "pkcs11:object=none")
-    agent.process.wait_for(lambda: len(agent.audit) >= 3, "audit lines", 5)
-    signed = next(line for line in agent.audit if line["request"] == "SignRequest")
+    agent.server.wait_for(lambda: len(agent.audit()) >= 2, "audit lines", 5)
+    signed = next(line for line in agent.audit() if line["request"] == "SignRequest")
     assert signed["op"] == "sign" and "object=device" in signed["key"]
-    assert "secret payload" not in agent.process.log
+    assert "secret payload" not in agent.log
 
 
 # Bad input
@@ -447,7 +486,7 @@ def test_a_client_that_drips(start_agent, module, token):
 
 def test_a_client_that_sends_for_ever(agent):
     def resident():
-        pids = [agent.process.process.pid]
+        pids = [agent.pid]
         with open(f"/proc/{pids[0]}/task/{pids[0]}/children") as children:
             pids += map(int, children.read().split())
         return sum(int(line.split()[1]) for pid in pids for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS"))
