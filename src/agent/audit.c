@@ -131,8 +131,7 @@ hf_err audit_format_json(const struct audit_event *event, struct hf_buf *out)
   HF_TRY(json_add_number(out, "pid", event->peer->pid));
   for (size_t i = 0; i < count; i++)
     HF_TRY(json_add_member(out, list[i].json, list[i].text));
-  HF_TRY(json_add_number(out, "seconds", event->seconds));
-  return hf_buf_add_str(out, "}\n");
+  return hf_buf_addf(out, ",\"seconds\":%.6f}\n", event->seconds);
 }
 
 /* A field on one line: a newline would begin another field. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/listener.h"
 
+#include "agent/refusals.h"
 #include "base/log.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 #include <sys/time.h>
 
 /* Descriptors that the module and the policy may need besides the connections. */
-enum { FDS_RESERVED = 64, FDS_FOR_CONNECTIONS_MIN = 8, STACK_BYTES = 512 * 1024, TURN_MS = 500, REFUSED_READ = 64 * 1024 };
+enum { FDS_RESERVED = 64 + REFUSALS_MAX, FDS_FOR_CONNECTIONS_MIN = 8, STACK_BYTES = 512 * 1024, TURN_MS = 500, BATCH = 32 };
 
 static const struct {
   agent_serve_fn serve;
@@ -38,6 +38,7 @@ struct listener {
   struct agent *agent;
   int fds[SOCKET_KINDS];
   int spare; /* given up to accept, and so to refuse, one connection more than there are descriptors */
+  struct refusals refusals;
   pthread_attr_t attr;
   atomic_ulong turns;
   pthread_mutex_t lock; /* of what follows */
@@ -157,22 +158,10 @@ static struct connection *take_place(struct listener *listener, int fd, uid_t ui
   return place;
 }
 
-/*
- * The signing protocol's Error frame, so that its client can tell why. What the client sent already is read away: closing
- * over unread bytes would reset the connection, and the answer with it.
- */
 static void refuse(struct listener *listener, int fd, enum socket_kind kind)
 {
-  static const char text[] = "PKCS #11 service failed: too many connections; try again later";
-  static_assert(sizeof(text) - 1 < 128, "its length is one byte of a varint");
-  static const uint8_t head[] = { 0, 0, sizeof(text) - 1 };
   metrics_add(listener->agent->metrics, METRIC_CONNECTIONS_REFUSED, 1);
-  uint8_t unread[4096];
-  for (size_t n = 0; n < REFUSED_READ && recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0; n += sizeof(unread))
-    ;
-  if (kind == SOCKET_SIGNING && send(fd, head, sizeof(head), MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) > 0)
-    (void)!send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-  close(fd);
+  refusals_add(&listener->refusals, fd, kind == SOCKET_SIGNING);
 }
 
 static void serve(struct listener *listener, int fd, enum socket_kind kind)
@@ -200,21 +189,29 @@ static void shed(struct listener *listener, enum socket_kind kind)
   if (listener->spare >= 0)
     close(listener->spare);
   int fd = accept4(listener->fds[kind], NULL, NULL, SOCK_CLOEXEC);
-  if (fd >= 0)
-    refuse(listener, fd, kind);
+  if (fd >= 0) {
+    metrics_add(listener->agent->metrics, METRIC_CONNECTIONS_REFUSED, 1);
+    refusals_now(fd, kind == SOCKET_SIGNING);
+  }
   listener->spare = open_spare();
   hf_log(HF_LOG_WARNING, "no descriptor is left: a connection was refused");
 }
 
-static void accept_one(struct listener *listener, enum socket_kind kind)
+/* Some at a time: no socket starves the others. */
+static void accept_some(struct listener *listener, enum socket_kind kind)
 {
-  int fd = accept4(listener->fds[kind], NULL, NULL, SOCK_CLOEXEC);
-  if (fd >= 0)
-    serve(listener, fd, kind);
-  else if (errno == EMFILE || errno == ENFILE)
-    shed(listener, kind);
-  else if (errno == ENOMEM || errno == ENOBUFS)
-    poll(NULL, 0, 10);
+  for (int i = 0; i < BATCH; i++) {
+    int fd = accept4(listener->fds[kind], NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+      serve(listener, fd, kind);
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE)
+      shed(listener, kind);
+    else if (errno == ENOMEM || errno == ENOBUFS)
+      poll(NULL, 0, 10);
+    return;
+  }
 }
 
 static hf_err open_signals(int *ret_fd)
@@ -229,11 +226,24 @@ static hf_err open_signals(int *ret_fd)
   return HF_OK;
 }
 
+static int wait_for_any(struct pollfd *polled, size_t count, struct refusals *refusals)
+{
+  memcpy(polled + count, refusals->polled, refusals->count * sizeof(*polled));
+  int ready = poll(polled, count + refusals->count, TURN_MS);
+  for (size_t i = 0; i < refusals->count; i++)
+    refusals->polled[i].revents = ready > 0 ? polled[count + i].revents : 0;
+  refusals_turn(refusals);
+  if (ready <= 0)
+    for (size_t i = 0; i < count; i++)
+      polled[i].revents = 0;
+  return ready;
+}
+
 hf_err listener_run(struct listener *listener, int control, bool (*on_control)(void *context), void *context)
 {
   HF_CLEANUP(hf_closep) int signals = -1;
   HF_TRY(open_signals(&signals));
-  struct pollfd polled[SOCKET_KINDS + 2];
+  struct pollfd polled[SOCKET_KINDS + 2 + REFUSALS_MAX];
   for (enum socket_kind i = 0; i < SOCKET_KINDS; i++) {
     /* The next worker, or the supervisor, may accept from the same socket. */
     if (listener->fds[i] >= 0)
@@ -244,13 +254,13 @@ hf_err listener_run(struct listener *listener, int control, bool (*on_control)(v
   polled[SOCKET_KINDS + 1] = (struct pollfd){ .fd = signals, .events = POLLIN };
   for (;;) {
     atomic_fetch_add(&listener->turns, 1);
-    if (poll(polled, HF_ARRAY_LEN(polled), TURN_MS) < 0 && errno != EINTR)
+    if (wait_for_any(polled, SOCKET_KINDS + 2, &listener->refusals) < 0 && errno != EINTR)
       return hf_fail_errno(errno, "waiting for connections");
     if (polled[SOCKET_KINDS + 1].revents || (polled[SOCKET_KINDS].revents && !on_control(context)))
       return HF_OK;
     for (enum socket_kind i = 0; i < SOCKET_KINDS; i++)
       if (polled[i].revents)
-        accept_one(listener, i);
+        accept_some(listener, i);
   }
 }
 

@@ -120,6 +120,8 @@ void options_given_free(struct options_given *given)
   }
   hf_secret_free(given->args_pin);
   hf_secret_free(given->env_pin);
+  hf_secret_free(given->source_pin);
+  free(given->source);
   *given = (struct options_given){ 0 };
 }
 
@@ -218,8 +220,23 @@ static hf_err merge_pin(const struct layer *layers, size_t count, struct options
   return hf_secret_new(layers[n].pin, layers[n].pin_len, &options->pin);
 }
 
-/* The worker's environment has no PIN: what the variable holds goes by the way of other PINs. */
-static hf_err resolve_pin_source(struct options *options)
+/* No environment that others may see keeps a PIN: what the variable holds goes the way of other PINs. */
+static hf_err take_variable(const char *source, struct options_given *given, struct hf_secret **ret_pin)
+{
+  if (!given->source || strcmp(given->source, source) != 0) {
+    struct hf_secret *pin;
+    HF_TRY(hf_pin_source_read(source, &pin));
+    hf_secret_free(given->source_pin);
+    given->source_pin = pin;
+    HF_TRY(keep(source, &given->source));
+    char *value = getenv(source + sizeof("env:") - 1);
+    hf_wipe(value, strlen(value));
+    unsetenv(source + sizeof("env:") - 1);
+  }
+  return hf_secret_new(hf_secret_data(given->source_pin), hf_secret_len(given->source_pin), ret_pin);
+}
+
+static hf_err resolve_pin_source(struct options_given *given, struct options *options)
 {
   const char *source = options->values[OPTION_PIN_SOURCE];
   const char *dir = getenv("CREDENTIALS_DIRECTORY");
@@ -231,7 +248,7 @@ static hf_err resolve_pin_source(struct options *options)
   }
   if (!source || strncmp(source, "env:", 4) != 0)
     return HF_OK;
-  HF_TRY(hf_pin_source_read(source, &options->pin));
+  HF_TRY(take_variable(source, given, &options->pin));
   return keep(NULL, &options->values[OPTION_PIN_SOURCE]);
 }
 
@@ -300,7 +317,7 @@ static hf_err check(const struct options *options)
   return check_words(options);
 }
 
-static hf_err load(const struct options_given *given, struct options *options)
+static hf_err load(struct options_given *given, struct options *options)
 {
   struct layer layers[4] = { { .name = "the command line" }, { .name = "the environment" } };
   layer_of_given(given->args, given->args_pin, &layers[0]);
@@ -317,12 +334,12 @@ static hf_err load(const struct options_given *given, struct options *options)
   layer_of_config(config, &layers[3]);
   HF_TRY(merge_values(layers, HF_ARRAY_LEN(layers), options));
   HF_TRY(merge_pin(layers, HF_ARRAY_LEN(layers), options));
-  HF_TRY(resolve_pin_source(options));
+  HF_TRY(resolve_pin_source(given, options));
   HF_TRY(default_module(options));
   return check(options);
 }
 
-hf_err options_load(const struct options_given *given, struct options *ret_options)
+hf_err options_load(struct options_given *given, struct options *ret_options)
 {
   struct options options = { 0 };
   hf_err e = load(given, &options);

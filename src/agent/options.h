@@ -65,6 +65,8 @@ struct options_given {
   char *args[OPTION_COUNT];
   char *env[OPTION_COUNT];
   struct hf_secret *args_pin, *env_pin;
+  char *source; /* "env:NAME", once it was read; then the variable is no more, and the PIN is here */
+  struct hf_secret *source_pin;
 };
 
 /* Takes the command line and the environment; wipes PINs in both. Fails with USAGE and names the nearest. */
@@ -72,7 +74,7 @@ hf_err options_given_take(int argc, char **argv, struct options_given *ret_given
 void options_given_free(struct options_given *given);
 
 /* Puts all layers together; reads --env-file and the configuration, each time anew. Checks numbers and words. */
-hf_err options_load(const struct options_given *given, struct options *ret_options);
+hf_err options_load(struct options_given *given, struct options *ret_options);
 void options_free(struct options *options);
 
 const char *options_get(const struct options *options, enum option option);

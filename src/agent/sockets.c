@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { SYSTEMD_FIRST_FD = 3, SYSTEMD_FDS_MAX = 16, BACKLOG = 1024, NSS_BUFFER = 16 * 1024 };
+enum { SYSTEMD_FIRST_FD = 3, SYSTEMD_FDS_MAX = 16, BACKLOG = SOMAXCONN, NSS_BUFFER = 16 * 1024 };
 
 static const struct {
   const char *name;

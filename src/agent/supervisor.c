@@ -23,7 +23,7 @@ enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 10000, STEADY_MS = 30000, SILENCE_
 enum ending { ENDING_NONE, ENDING_REPLACE, ENDING_STOP };
 
 struct supervisor {
-  const struct options_given *given;
+  struct options_given *given;
   struct options options;
   struct sockets sockets;
   int signals;
@@ -340,9 +340,9 @@ static void raise_descriptors(void)
   }
 }
 
-hf_err supervisor_run(const struct options_given *given)
+hf_err supervisor_run(struct options_given *given)
 {
-  struct supervisor s = { .given = given, .control = -1, .signals = -1 };
+  struct supervisor s = { .given = given, .control = -1, .signals = -1, .busy_ms = clock_ms() };
   HF_TRY(options_load(given, &s.options));
   enum hf_log_level level;
   hf_err e = options_log_level(&s.options, &level);

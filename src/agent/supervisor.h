@@ -6,6 +6,6 @@
 #include "agent/options.h"
 
 /* Until SIGTERM or SIGINT. SIGHUP reads the policy, --env-file and the configuration again. */
-hf_err supervisor_run(const struct options_given *given);
+hf_err supervisor_run(struct options_given *given);
 
 #endif
