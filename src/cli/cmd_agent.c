@@ -128,12 +128,14 @@ static hf_err run_reload(const struct cli_args *args)
   return HF_OK;
 }
 
+static const struct cli_option run_options[] = { CLI_END }; /* the agent reads its own */
 static const struct cli_option status_options[] = { CLI_JSON_OPTION, CLI_METRICS_SOCKET_OPTION, CLI_END };
 static const struct cli_option reload_options[] = { CLI_METRICS_SOCKET_OPTION, CLI_END };
 
 const struct cli_command cli_agent_run = {
   .name = "agent run",
   .help = "Run the key agent in the foreground: see 'holdfast agent run --help'",
+  .options = run_options,
   .example = "holdfast agent run --module-path /usr/lib/softhsm/libsofthsm2.so --pin-source /etc/holdfast/pin\n",
   .run_raw = run_agent,
 };
