@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { KEYS_MAX = 256, TOKENS_MAX = 64, SEARCH_SECONDS = 1 };
+enum { KEYS_MAX = 256, TOKENS_MAX = 64, SEARCH_SECONDS = 1, RENEW_SECONDS_MAX = 300 };
 
 /* A key, by the text of the narrowed URI. */
 struct entry {
@@ -37,6 +37,7 @@ struct keyring {
   size_t count;
   struct known tokens[TOKENS_MAX];
   size_t token_count;
+  time_t renewed, renew_wait; /* seconds */
 };
 
 static hf_err copy_options(const struct keyring_options *options, struct keyring *keyring)
@@ -92,6 +93,13 @@ struct keyring *keyring_close(struct keyring *keyring)
   return NULL;
 }
 
+static time_t seconds_now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec;
+}
+
 hf_err keyring_module(struct keyring *keyring, struct p11_module **ret_module)
 {
   pthread_mutex_lock(&keyring->lock);
@@ -107,6 +115,25 @@ hf_err keyring_module(struct keyring *keyring, struct p11_module **ret_module)
   }
   *ret_module = module;
   return HF_OK;
+}
+
+bool keyring_renew(struct keyring *keyring)
+{
+  struct p11_module *module;
+  if (hf_failed(keyring_module(keyring, &module)) || p11_module_ext(module))
+    return false;
+  time_t now = seconds_now();
+  pthread_mutex_lock(&keyring->lock);
+  time_t since = now - keyring->renewed;
+  bool due = keyring->renewed == 0 || since > keyring->renew_wait;
+  if (since > RENEW_SECONDS_MAX)
+    keyring->renew_wait = 0;
+  if (due) {
+    keyring->renewed = now;
+    keyring->renew_wait = keyring->renew_wait * 2 + 1 < RENEW_SECONDS_MAX ? keyring->renew_wait * 2 + 1 : RENEW_SECONDS_MAX;
+  }
+  pthread_mutex_unlock(&keyring->lock);
+  return due && p11_module_renew(module);
 }
 
 /* PINs */
@@ -284,13 +311,6 @@ static struct entry *entry_place(struct keyring *keyring)
   return oldest;
 }
 
-static time_t seconds_now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec;
-}
-
 /* A reference, or NULL. *ret_search: it is time to search for others that the URI means, too. */
 static struct p11_key *cached(struct keyring *keyring, const char *uri, bool *ret_search)
 {
@@ -373,8 +393,8 @@ static hf_err find_token(struct p11_module *module, const struct uri *uri, struc
   return e;
 }
 
-static hf_err open_key(struct keyring *keyring, const struct uri *uri, const char *text, struct hf_secret *requested,
-                       struct p11_key **ret_key)
+static hf_err open_once(struct keyring *keyring, const struct uri *uri, const char *text, struct hf_secret *requested,
+                        struct p11_key **ret_key)
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *pin = NULL;
   HF_CLEANUP(p11_key_unrefp) struct p11_key *key = NULL;
@@ -392,6 +412,14 @@ static hf_err open_key(struct keyring *keyring, const struct uri *uri, const cha
   HF_TRY(store(keyring, text, key));
   *ret_key = HF_TAKE(key);
   return HF_OK;
+}
+
+static hf_err open_key(struct keyring *keyring, const struct uri *uri, const char *text, struct hf_secret *requested,
+                       struct p11_key **ret_key)
+{
+  hf_err e = open_once(keyring, uri, text, requested, ret_key);
+  bool missing = e.code == HF_ERR_TOKEN_NOT_FOUND || e.code == HF_ERR_URI_NO_MATCH;
+  return missing && keyring_renew(keyring) ? open_once(keyring, uri, text, requested, ret_key) : e;
 }
 
 /*

@@ -62,6 +62,13 @@ void keyring_drop(struct keyring *keyring, const struct p11_key *key);
 hf_err keyring_session(struct keyring *keyring, const struct uri *uri, struct hf_secret *pin, enum p11_mode mode,
                        struct p11_token *ret_token, struct p11_session **ret_session);
 
+/*
+ * Starts the module anew, since some show other programs' new tokens and keys only then: what was not found may be there
+ * now, where it returns true. Never with our own token, which needs it not; ever more seldom where it is asked for in vain.
+ * Not between p11_module_enter and leave.
+ */
+bool keyring_renew(struct keyring *keyring);
+
 /* Forgets the keys, which closes their sessions: a token is to be initialised, or its PIN to be set by the SO. */
 void keyring_forget(struct keyring *keyring);
 

@@ -10,7 +10,7 @@ enum { RANDOM_ID_LEN = 16, ID_MAX = 255, LABEL_BYTES_MAX = 255, PEM_TEXT_MAX = 3
 /* Within p11_module_enter and leave, with the narrowed URI. */
 typedef hf_err (*work_fn)(struct sign_call *call, struct p11_module *module, struct uri *uri);
 
-static hf_err within_module(struct sign_call *call, work_fn work)
+static hf_err within_module_once(struct sign_call *call, work_fn work)
 {
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   struct p11_module *module;
@@ -20,6 +20,13 @@ static hf_err within_module(struct sign_call *call, work_fn work)
   hf_err e = work(call, module, &uri);
   p11_module_leave(module);
   return e;
+}
+
+/* A token that is not found has not been changed. */
+static hf_err within_module(struct sign_call *call, work_fn work)
+{
+  hf_err e = within_module_once(call, work);
+  return e.code == HF_ERR_TOKEN_NOT_FOUND && keyring_renew(call->agent->keyring) ? within_module_once(call, work) : e;
 }
 
 static hf_err ask_token(struct sign_call *call, enum policy_op op, const struct p11_token *token)

@@ -51,6 +51,7 @@ static hf_err list(struct sign_call *call, token_fn visit)
 {
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   struct p11_module *module;
+  (void)keyring_renew(call->agent->keyring);
   HF_TRY(keyring_narrow(call->agent->keyring, call->uri, &uri));
   HF_TRY(keyring_module(call->agent->keyring, &module));
   p11_module_enter(module);

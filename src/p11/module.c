@@ -266,6 +266,15 @@ bool p11_module_revive(struct p11_module *module)
   return revived;
 }
 
+bool p11_module_renew(struct p11_module *module)
+{
+  p11_fork_check();
+  pthread_rwlock_wrlock(&module->use);
+  bool renewed = restart(module);
+  pthread_rwlock_unlock(&module->use);
+  return renewed;
+}
+
 CK_FUNCTION_LIST *p11_module_functions(struct p11_module *module)
 {
   return module->functions;

@@ -49,6 +49,8 @@ void p11_module_lost(struct p11_module *module, uint64_t generation);
  * everyone between enter and leave is out; the caller must be.
  */
 bool p11_module_revive(struct p11_module *module);
+/* The same, whatever it shows: some show what other programs have made only then. Sessions and their objects are gone. */
+bool p11_module_renew(struct p11_module *module);
 void p11_module_enter(struct p11_module *module);
 void p11_module_leave(struct p11_module *module);
 
