@@ -14,6 +14,8 @@
   X(key_list)           \
   X(key_delete)         \
   X(key_pem)            \
+  X(pubkey)             \
+  X(sign)               \
   X(config_get)         \
   X(config_set)         \
   X(config_unset)       \
