@@ -59,11 +59,17 @@ static hf_err take_line(const char *path, unsigned number, char *line, struct op
   return HF_OK;
 }
 
-/* A backslash at its end joins a line with the next. */
+/* A backslash at its end joins a line with the next, unless another backslash goes before it. */
 static void join_lines(char *text)
 {
-  for (char *at = text; (at = strstr(at, "\\\n")); at += 2)
-    at[0] = at[1] = ' ';
+  for (char *at = text; *at; at++) {
+    if (at[0] != '\\' || !at[1])
+      continue;
+    if (at[1] == '\n')
+      at[0] = at[1] = ' ';
+    else
+      at++;
+  }
 }
 
 hf_err options_file_read(const char *path, struct options_file *ret_file)
