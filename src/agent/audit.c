@@ -24,7 +24,9 @@ static atomic_ulong lost;
 
 hf_err audit_target_parse(const char *name, enum audit_target *ret_target)
 {
-  static const char *const names[] = { [AUDIT_AUTO] = "auto", [AUDIT_JOURNAL] = "journal", [AUDIT_JSON] = "json", [AUDIT_OFF] = "off" };
+  static const char *const names[] = {
+    [AUDIT_AUTO] = "auto", [AUDIT_JOURNAL] = "journal", [AUDIT_JSON] = "json", [AUDIT_OFF] = "off"
+  };
   for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
     if (strcmp(names[i], name) == 0) {
       *ret_target = (enum audit_target)i;
@@ -150,9 +152,9 @@ hf_err audit_format_journal(const struct audit_event *event, struct hf_buf *out)
   struct member list[MEMBERS_MAX];
   size_t count = members(event, list);
   bool denied = event->answer && event->answer->verdict == VERDICT_DENY;
-  HF_TRY(hf_buf_addf(out, "MESSAGE=%s by uid %u, pid %d: %s%s\nPRIORITY=%d\n", event->request, (unsigned)event->peer->uid,
-                     (int)event->peer->pid, denied ? "denied, " : "", hf_err_name(event->result),
-                     denied || hf_failed(event->result) ? LOG_NOTICE : LOG_INFO));
+  HF_TRY(hf_buf_addf(out, "MESSAGE=%s by uid %u, pid %d: %s%s\nPRIORITY=%d\n", event->request,
+                     (unsigned)event->peer->uid, (int)event->peer->pid, denied ? "denied, " : "",
+                     hf_err_name(event->result), denied || hf_failed(event->result) ? LOG_NOTICE : LOG_INFO));
   HF_TRY(add_field(out, "SYSLOG_IDENTIFIER", "holdfast-agent"));
   HF_TRY(hf_buf_addf(out, "HOLDFAST_UID=%u\nHOLDFAST_PID=%d\nHOLDFAST_SECONDS=%.6f\n", (unsigned)event->peer->uid,
                      (int)event->peer->pid, event->seconds));
@@ -169,7 +171,8 @@ void audit_write(const struct audit_event *event)
   hf_err e = target == AUDIT_JOURNAL ? audit_format_journal(event, &line) : audit_format_json(event, &line);
   ssize_t written = -1;
   if (!hf_failed(e))
-    written = target == AUDIT_JOURNAL ? send(out_fd, line.data, line.len, MSG_NOSIGNAL) : write(out_fd, line.data, line.len);
+    written =
+        target == AUDIT_JOURNAL ? send(out_fd, line.data, line.len, MSG_NOSIGNAL) : write(out_fd, line.data, line.len);
   if (written == (ssize_t)line.len)
     return;
   if (atomic_fetch_add(&lost, 1) == 0)

@@ -7,10 +7,10 @@
 
 struct audit_event {
   const struct peer *peer;
-  const char *socket;  /* "signing" or "pkcs11" */
-  const char *request; /* the frame's or function's name */
-  const char *op;      /* policy_op_name, or NULL where policy was not asked */
-  const char *key;     /* URI without pin-value; NULL where none */
+  const char *socket;                 /* "signing" or "pkcs11" */
+  const char *request;                /* the frame's or function's name */
+  const char *op;                     /* policy_op_name, or NULL where policy was not asked */
+  const char *key;                    /* URI without pin-value; NULL where none */
   const struct policy_answer *answer; /* NULL where policy was not asked */
   hf_err result;
   double seconds;

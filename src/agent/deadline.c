@@ -13,7 +13,7 @@ static struct {
   _Atomic(const char *) what;
 } calls[DEADLINE_SLOTS];
 
-static atomic_uint used; /* slots beyond were never taken */
+static atomic_uint used;             /* slots beyond were never taken */
 static _Thread_local unsigned usual; /* the slot that this thread had last */
 
 static int64_t now_ns(void)

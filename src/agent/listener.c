@@ -16,7 +16,13 @@
 #include <sys/time.h>
 
 /* Descriptors that the module and the policy may need besides the connections. */
-enum { FDS_RESERVED = 64 + REFUSALS_MAX, FDS_FOR_CONNECTIONS_MIN = 8, STACK_BYTES = 512 * 1024, TURN_MS = 500, BATCH = 32 };
+enum {
+  FDS_RESERVED = 64 + REFUSALS_MAX,
+  FDS_FOR_CONNECTIONS_MIN = 8,
+  STACK_BYTES = 512 * 1024,
+  TURN_MS = 500,
+  BATCH = 32
+};
 
 static const struct {
   agent_serve_fn serve;
@@ -53,8 +59,8 @@ static size_t connections_max(const struct options *options)
   size_t wanted = options_number(options, OPTION_MAX_CONNECTIONS);
   if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
     return wanted;
-  size_t room = files.rlim_cur > FDS_RESERVED + FDS_FOR_CONNECTIONS_MIN ? files.rlim_cur - FDS_RESERVED
-                                                                        : FDS_FOR_CONNECTIONS_MIN;
+  size_t room =
+      files.rlim_cur > FDS_RESERVED + FDS_FOR_CONNECTIONS_MIN ? files.rlim_cur - FDS_RESERVED : FDS_FOR_CONNECTIONS_MIN;
   return wanted < room ? wanted : room;
 }
 

@@ -86,8 +86,8 @@ size_t metrics_resident(void)
 
 static hf_err add_row(struct hf_buf *out, const char *name, const char *help, const char *type, double value)
 {
-  return hf_buf_addf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n" PREFIX "%s %.15g\n", name, help, name, type,
-                     name, value);
+  return hf_buf_addf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n" PREFIX "%s %.15g\n", name, help, name,
+                     type, name, value);
 }
 
 hf_err metrics_format(struct metrics *metrics, struct hf_buf *out)
@@ -99,5 +99,6 @@ hf_err metrics_format(struct metrics *metrics, struct hf_buf *out)
                  (double)metrics->restarts));
   HF_TRY(add_row(out, "connections_open", "Connections open now.", "gauge", (double)metrics_open(metrics)));
   HF_TRY(add_row(out, "worker_start_time_seconds", "When the worker started.", "gauge", metrics->started));
-  return add_row(out, "worker_resident_memory_bytes", "The worker's resident memory.", "gauge", (double)metrics_resident());
+  return add_row(out, "worker_resident_memory_bytes", "The worker's resident memory.", "gauge",
+                 (double)metrics_resident());
 }

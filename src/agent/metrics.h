@@ -19,7 +19,7 @@ enum metric {
 #define METRICS_ENUM(id, name, help) METRIC_##id,
   METRICS_TABLE(METRICS_ENUM)
 #undef METRICS_ENUM
-  METRIC_COUNT
+      METRIC_COUNT
 };
 
 struct metrics;

@@ -62,8 +62,8 @@ static void send_all(int fd, const uint8_t *data, size_t len)
 
 static hf_err add_http(struct hf_buf *out, const char *status, const char *type, const struct hf_buf *body)
 {
-  HF_TRY(hf_buf_addf(out, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status, type,
-                     body->len));
+  HF_TRY(hf_buf_addf(out, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
+                     type, body->len));
   return hf_buf_add(out, body->data, body->len);
 }
 

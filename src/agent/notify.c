@@ -26,8 +26,8 @@ void notify_systemd(const char *state)
 
 void notify_forget(void)
 {
-  static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS",
-                                       "LISTEN_FDNAMES" };
+  static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+                                       "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES" };
   for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
     unsetenv(names[i]);
 }

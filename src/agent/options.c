@@ -65,7 +65,8 @@ static hf_err unknown_option(const char *given, size_t len)
 static hf_err take_option(int argc, char **argv, int *at, struct options_given *given)
 {
   if (strncmp(argv[*at], "--", 2) != 0)
-    return hf_hint(hf_fail(HF_ERR_USAGE, "holdfast-agent does not take \"%s\"", argv[*at]), "See 'holdfast-agent --help'.");
+    return hf_hint(hf_fail(HF_ERR_USAGE, "holdfast-agent does not take \"%s\"", argv[*at]),
+                   "See 'holdfast-agent --help'.");
   char *name = argv[*at] + 2;
   size_t len = strcspn(name, "=");
   for (enum option i = 0; i < OPTION_COUNT; i++) {
@@ -282,7 +283,10 @@ static hf_err check_number(enum option option, const char *text)
 }
 
 static const char *const level_names[] = {
-  [HF_LOG_ERROR] = "error", [HF_LOG_WARNING] = "warn", [HF_LOG_INFO] = "info", [HF_LOG_DEBUG] = "debug",
+  [HF_LOG_ERROR] = "error",
+  [HF_LOG_WARNING] = "warn",
+  [HF_LOG_INFO] = "info",
+  [HF_LOG_DEBUG] = "debug",
 };
 
 static hf_err check_words(const struct options *options)
@@ -310,8 +314,8 @@ hf_err options_log_level(const struct options *options, enum hf_log_level *ret_l
 
 static hf_err check(const struct options *options)
 {
-  static const enum option numbers[] = { OPTION_CALL_DEADLINE,  OPTION_MEMORY_LIMIT,   OPTION_MAX_CONNECTIONS,
-                                         OPTION_MAX_PER_USER,   OPTION_CLIENT_TIMEOUT, OPTION_IDLE_EXIT };
+  static const enum option numbers[] = { OPTION_CALL_DEADLINE, OPTION_MEMORY_LIMIT,   OPTION_MAX_CONNECTIONS,
+                                         OPTION_MAX_PER_USER,  OPTION_CLIENT_TIMEOUT, OPTION_IDLE_EXIT };
   for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++)
     HF_TRY(check_number(numbers[i], options->values[numbers[i]]));
   return check_words(options);
@@ -430,7 +434,8 @@ bool options_same_worker(const struct options *a, const struct options *b)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf left = HF_BUF(OPTIONS_MESSAGE_MAX);
   HF_CLEANUP(hf_buf_free) struct hf_buf right = HF_BUF(OPTIONS_MESSAGE_MAX);
-  if (hf_failed(options_pack(a, &left)) || hf_failed(options_pack(b, &right)) || a->module_env_count != b->module_env_count)
+  if (hf_failed(options_pack(a, &left)) || hf_failed(options_pack(b, &right)) ||
+      a->module_env_count != b->module_env_count)
     return false;
   for (size_t i = 0; i < a->module_env_count; i++)
     if (strcmp(a->module_env[i], b->module_env[i]) != 0)

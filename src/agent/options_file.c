@@ -45,13 +45,15 @@ static hf_err take_line(const char *path, unsigned number, char *line, struct op
     return HF_OK;
   char *value = strchr(line, '=');
   if (!value)
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s:%u: no NAME=VALUE", path, number), "Write NAME=VALUE, or # before a remark.");
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s:%u: no NAME=VALUE", path, number),
+                   "Write NAME=VALUE, or # before a remark.");
   *value++ = '\0';
   value += strspn(value, " \t");
   line[strcspn(line, " \t")] = '\0';
   if (!is_name(line) || !unquote(value))
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s:%u: %s", path, number, is_name(line) ? "a quote is not closed" : "not a name"),
-                   "Write NAME=VALUE, NAME=\"VALUE\" where there are blanks.");
+    return hf_hint(
+        hf_fail(HF_ERR_CONFIG, "%s:%u: %s", path, number, is_name(line) ? "a quote is not closed" : "not a name"),
+        "Write NAME=VALUE, NAME=\"VALUE\" where there are blanks.");
   if (file->count >= OPTIONS_FILE_NAMES_MAX)
     return hf_fail(HF_ERR_LIMIT, "%s has more than %d names", path, OPTIONS_FILE_NAMES_MAX);
   file->names[file->count] = line;

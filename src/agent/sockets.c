@@ -41,7 +41,8 @@ hf_err sockets_group(const struct options *options, gid_t *ret_group)
   char *end;
   unsigned long number = strtoul(name, &end, 10);
   if (*end || name[0] < '0' || name[0] > '9' || number >= (gid_t)-1)
-    return hf_hint(hf_fail(HF_ERR_USAGE, "--socket-group: there is no group '%s'", name), "'getent group' lists the groups.");
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--socket-group: there is no group '%s'", name),
+                   "'getent group' lists the groups.");
   *ret_group = (gid_t)number;
   return HF_OK;
 }
@@ -135,7 +136,8 @@ static hf_err make_parents(const char *path)
 
 static hf_err taken(const char *path)
 {
-  return hf_hint(hf_fail(HF_ERR_CONFIG, "another agent serves %s", path), "End that one first, or choose another path.");
+  return hf_hint(hf_fail(HF_ERR_CONFIG, "another agent serves %s", path),
+                 "End that one first, or choose another path.");
 }
 
 static hf_err take_lock(const char *path, int *ret_fd)
@@ -161,7 +163,8 @@ static hf_err remove_stale(const struct sockaddr_un *at)
   if (lstat(at->sun_path, &status) != 0)
     return HF_OK;
   if (!S_ISSOCK(status.st_mode))
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s is there and is no socket", at->sun_path), "Move it away, or choose another path.");
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s is there and is no socket", at->sun_path),
+                   "Move it away, or choose another path.");
   HF_CLEANUP(hf_closep) int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (probe < 0)
     return hf_fail_errno(errno, "%s", at->sun_path);

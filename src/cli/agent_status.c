@@ -12,9 +12,10 @@ static hf_err unreachable(const char *path, int error)
 {
   char text[128];
   return hf_hint(hf_fail(HF_ERR_UNREACHABLE, "the key agent at %s: %s", path, strerror_r(error, text, sizeof(text))),
-                 "%s", error == EACCES ? "Run as a member of the socket's group."
-                                       : "Start it ('systemctl start holdfast-agent', 'holdfast agent run'), or name its "
-                                         "--metrics-socket.");
+                 "%s",
+                 error == EACCES ? "Run as a member of the socket's group."
+                                 : "Start it ('systemctl start holdfast-agent', 'holdfast agent run'), or name its "
+                                   "--metrics-socket.");
 }
 
 static hf_err ask(const char *path, struct hf_buf *out)

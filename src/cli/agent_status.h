@@ -7,9 +7,9 @@
 #include "cli/json.h"
 
 #define CLI_AGENT_SOCKET "/run/holdfast/metrics.sock"
-#define CLI_METRICS_SOCKET_OPTION                                                                  \
-  {                                                                                                \
-    "metrics-socket", "PATH", "the agent's metrics socket (default: " CLI_AGENT_SOCKET ")"         \
+#define CLI_METRICS_SOCKET_OPTION                                                          \
+  {                                                                                        \
+    "metrics-socket", "PATH", "the agent's metrics socket (default: " CLI_AGENT_SOCKET ")" \
   }
 
 /* Fails with UNREACHABLE where no agent answers, TIMEOUT, PARSE. */

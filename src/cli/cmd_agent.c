@@ -52,8 +52,8 @@ static void print_worker(const json_t *status)
   time_t started = (time_t)number(status, "worker_started");
   struct tm parts;
   strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", localtime_r(&started, &parts));
-  snprintf(text, sizeof(text), "pid %lld since %s, %lld MiB, started again %lld times", number(status, "worker_pid"), since,
-           number(status, "worker_resident_bytes") >> 20, number(status, "worker_restarts"));
+  snprintf(text, sizeof(text), "pid %lld since %s, %lld MiB, started again %lld times", number(status, "worker_pid"),
+           since, number(status, "worker_resident_bytes") >> 20, number(status, "worker_restarts"));
   print_line("Worker:", text);
   print_text(status, "Last end:", "worker_last_end");
   snprintf(text, sizeof(text), "%lld, %lld signatures, %lld denied, %lld failed; %lld connections open",
@@ -67,8 +67,7 @@ static void print_tokens(const json_t *status)
   print_text(status, "Tokens:", "tokens_error");
   const json_t *tokens = json_object_get(status, "tokens"), *token;
   size_t i;
-  json_array_foreach(tokens, i, token)
-  {
+  json_array_foreach (tokens, i, token) {
     char text[512];
     const char *label = json_string_value(json_object_get(token, "label"));
     const char *serial = json_string_value(json_object_get(token, "serial"));
@@ -92,8 +91,7 @@ static hf_err run_status(const struct cli_args *args)
   print_text(status, "Policy:", "policy");
   const json_t *path;
   const char *kind, *name = "Sockets:";
-  json_object_foreach(json_object_get(status, "sockets"), kind, path)
-  {
+  json_object_foreach (json_object_get(status, "sockets"), kind, path) {
     char line[256];
     snprintf(line, sizeof(line), "%s (%s)", json_string_value(path), kind);
     print_line(name, line);

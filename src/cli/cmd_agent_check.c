@@ -60,7 +60,8 @@ static hf_err run(const struct cli_args *args)
 static const struct cli_option options[] = {
   { "as", "USER", "the user who would ask, by name or number" },
   { "op", "OP", "list, sign, decrypt, derive, create, delete, init or change-pin" },
-  { "key", "URI", "the key's whole URI, as 'holdfast key list' prints it; for create, init and change-pin the token's" },
+  { "key", "URI",
+    "the key's whole URI, as 'holdfast key list' prints it; for create, init and change-pin the token's" },
   { "unit", "UNIT", "the systemd unit that would ask" },
   { "exe", "PATH", "the program that would ask" },
   { "policy", "FILE", "the policy (default: " POLICY_FILE ")" },

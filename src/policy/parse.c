@@ -9,8 +9,10 @@
 enum { RULES_MAX = 4096, NSS_BUFFER = 16 * 1024 };
 
 static const char *const op_names[POLICY_OPS] = {
-  [POLICY_LIST] = "list",     [POLICY_SIGN] = "sign",     [POLICY_DECRYPT] = "decrypt", [POLICY_DERIVE] = "derive",
-  [POLICY_CREATE] = "create", [POLICY_DELETE] = "delete", [POLICY_INIT] = "init",       [POLICY_CHANGE_PIN] = "change-pin",
+  [POLICY_LIST] = "list",       [POLICY_SIGN] = "sign",
+  [POLICY_DECRYPT] = "decrypt", [POLICY_DERIVE] = "derive",
+  [POLICY_CREATE] = "create",   [POLICY_DELETE] = "delete",
+  [POLICY_INIT] = "init",       [POLICY_CHANGE_PIN] = "change-pin",
 };
 
 const char *policy_op_name(enum policy_op op)
@@ -74,7 +76,8 @@ static hf_err parse_user(const char *value, struct rule *rule)
   else if (getpwnam_r(value, &entry, buffer, sizeof(buffer), &found) == 0 && found)
     rule->user = entry.pw_uid;
   else
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "there is no user '%s'", value), "Make the user first, or name it by its number.");
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "there is no user '%s'", value),
+                   "Make the user first, or name it by its number.");
   rule->names.user = true;
   return HF_OK;
 }
@@ -151,7 +154,8 @@ static hf_err parse_condition(char *word, struct rule *rule)
 {
   char *value = strchr(word, '=');
   if (!value || !value[1])
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "'%s' is no condition", word), "A condition is NAME=VALUE, like user=mosquitto.");
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "'%s' is no condition", word),
+                   "A condition is NAME=VALUE, like user=mosquitto.");
   *value++ = '\0';
   for (size_t i = 0; i < HF_ARRAY_LEN(condition_names); i++)
     if (strcmp(condition_names[i], word) == 0)

@@ -17,7 +17,7 @@ struct policy {
   char *path;
   gid_t groups[GROUPS_MAX];
   size_t group_count;
-  pthread_rwlock_t lock;  /* of rules as a whole */
+  pthread_rwlock_t lock;    /* of rules as a whole */
   pthread_mutex_t spending; /* of the rules' rates */
   struct rules rules;
 };
@@ -138,7 +138,8 @@ static void write_to_allow(const struct peer *peer, enum policy_op op, const str
   snprintf(out, size, "allow %s user=%s%s", policy_op_name(op), user, key_part ? key_part : "");
 }
 
-static bool by_default(const struct policy *policy, const struct peer *peer, enum policy_op op, char *words, size_t size)
+static bool by_default(const struct policy *policy, const struct peer *peer, enum policy_op op, char *words,
+                       size_t size)
 {
   if (!(DEFAULT_OPS & 1U << op)) {
     snprintf(words, size, "the default: nobody may %s", policy_op_name(op));

@@ -62,10 +62,10 @@ static CK_RV plan(const char *call)
   return commit(fault, number);
 }
 
-#define FAULTY(name, parameters, arguments)   \
-  static CK_RV faulty_##name parameters       \
-  {                                           \
-    CK_RV rv = plan("C_" #name);              \
+#define FAULTY(name, parameters, arguments)    \
+  static CK_RV faulty_##name parameters        \
+  {                                            \
+    CK_RV rv = plan("C_" #name);               \
     return rv ? rv : real->C_##name arguments; \
   }
 

@@ -29,7 +29,8 @@ static void test_a_line_of_json(void **state)
   struct hf_buf line = HF_BUF(8192);
   assert_hf_ok(audit_format_json(&event, &line));
   const char *text = hf_buf_str(&line);
-  assert_contains(text, "\"uid\":7,\"pid\":99,\"socket\":\"signing\",\"request\":\"DeleteKeyRequest\",\"op\":\"delete\"");
+  assert_contains(text,
+                  "\"uid\":7,\"pid\":99,\"socket\":\"signing\",\"request\":\"DeleteKeyRequest\",\"op\":\"delete\"");
   assert_contains(text, "\"verdict\":\"deny\",\"rule\":\"the default: nobody may delete\",\"result\":\"permission\"");
   assert_contains(text, "\"exe\":\"/bin/a \\\"b\\\"\\u000a\\ufffd\",\"seconds\":0.012500}\n");
   assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);

@@ -62,7 +62,8 @@ static hf_err load(const char *const *args, struct options_given *given, struct 
   return e;
 }
 
-#define LOAD(given, options, ...) load((const char *const[]){ "--module-path", "/m.so", ##__VA_ARGS__, NULL }, given, options)
+#define LOAD(given, options, ...) \
+  load((const char *const[]){ "--module-path", "/m.so", ##__VA_ARGS__, NULL }, given, options)
 
 static void assert_pin(const struct options *options, const char *pin)
 {
@@ -77,7 +78,8 @@ static void test_the_nearest_says_it(void **state)
   (void)state;
   struct options_given given;
   struct options options;
-  write_file(config_file, "{\"device\":{\"cryptoki\":{\"module_path\":\"/config.so\",\"uri\":\"pkcs11:token=config\"}}}");
+  write_file(config_file,
+             "{\"device\":{\"cryptoki\":{\"module_path\":\"/config.so\",\"uri\":\"pkcs11:token=config\"}}}");
   assert_hf_ok(load((const char *const[]){ NULL }, &given, &options));
   assert_string_equal(options_get(&options, OPTION_MODULE_PATH), "/config.so");
   options_free(&options);
@@ -216,10 +218,14 @@ static void test_wrong_options(void **state)
   static const struct {
     const char *option, *value, *says;
   } rows[] = {
-    { "--module-pth", "x", "there is no option --module-pth" }, { "--call-deadline", "1s", "is no number" },
-    { "--call-deadline", "", "" },                              { "--memory-limit", "1T", "is no number" },
-    { "--max-connections", "-1", "is no number" },              { "--max-per-user", "99999999999", "is no number" },
-    { "--log-level", "loud", "no log level 'loud'" },           { "--audit", "paper", "no audit target 'paper'" },
+    { "--module-pth", "x", "there is no option --module-pth" },
+    { "--call-deadline", "1s", "is no number" },
+    { "--call-deadline", "", "" },
+    { "--memory-limit", "1T", "is no number" },
+    { "--max-connections", "-1", "is no number" },
+    { "--max-per-user", "99999999999", "is no number" },
+    { "--log-level", "loud", "no log level 'loud'" },
+    { "--audit", "paper", "no audit target 'paper'" },
   };
   struct options_given given;
   struct options options;

@@ -82,7 +82,8 @@ static void test_the_default(void **state)
 static void test_the_first_match_decides(void **state)
 {
   (void)state;
-  struct policy *policy = load("# remark\n\n deny sign user=4001 key=pkcs11:object=other\nallow sign user=4001\ndeny all user=4001\n");
+  struct policy *policy =
+      load("# remark\n\n deny sign user=4001 key=pkcs11:object=other\nallow sign user=4001\ndeny all user=4001\n");
   struct peer alice = peer_of(ALICE), bob = peer_of(BOB);
   assert_true(allows(policy, &alice, POLICY_SIGN, TLS));
   assert_false(allows(policy, &alice, POLICY_SIGN, OTHER));
@@ -175,7 +176,8 @@ static void test_the_line_that_is_named_does_allow(void **state)
   (void)state;
   struct policy *policy = load("deny all user=4001\n");
   struct peer alice = peer_of(ALICE);
-  const char *keys[] = { TLS, "pkcs11:token=my%20token;object=a%3Bb%20c%0A", "pkcs11:id=%00%FF", "pkcs11:token=device", NULL };
+  const char *keys[] = { TLS, "pkcs11:token=my%20token;object=a%3Bb%20c%0A", "pkcs11:id=%00%FF", "pkcs11:token=device",
+                         NULL };
   for (size_t i = 0; i < HF_ARRAY_LEN(keys); i++) {
     char text[2 * POLICY_RULE_MAX];
     struct policy_answer answer = ask(policy, &alice, POLICY_INIT, keys[i]);
