@@ -105,6 +105,7 @@
   X(STATE_UNSAVEABLE, "state-unsaveable", 0x180, 1, "the operation's state cannot be saved", "Finish it instead.")     \
   X(CRYPTOKI_NOT_INITIALIZED, "cryptoki-not-initialized", 0x190, 1, "the module is not initialised", "Call C_Initialize first.") \
   X(CRYPTOKI_ALREADY_INITIALIZED, "cryptoki-already-initialized", 0x191, 1, "the module is already initialised", "Go on.") \
+  X(FUNCTION_REJECTED, "function-rejected", 0x200, 4, "the key agent's policy forbids it", "The agent's audit line tells by which rule, and which rule would allow it.") \
   X(MUTEX_BAD, "mutex-bad", 0x1A0, 1, "the mutex is not valid", "Check the mutex functions.")                          \
   X(CANT_LOCK, "cant-lock", 0x00A, 1, "the module cannot lock", "Allow it to use the system's locks.")                 \
   X(MODULE_ANSWER, "module-answer", 0x005, 1, "the module gave an unexpected answer", "Look the code up in the module's documentation.")

@@ -2,6 +2,7 @@
 #include "p11/module.h"
 
 #include "p11/fork.h"
+#include "p11/server.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -64,10 +65,17 @@ static const char *trim_reason(char *reason, CK_RV rv)
                                                                                      : reason;
 }
 
+hf_err p11_module_reachable(const struct p11_module *module)
+{
+  return p11_server_is(module->path) ? p11_server_check(module->path) : HF_OK;
+}
+
 hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
 {
   if (rv == CKR_OK)
     return HF_OK;
+  if (rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_REMOVED)
+    HF_TRY(p11_module_reachable(module));
   char what[HF_CONTEXT_MAX], reason[512] = "", hint[256] = "";
   if (module->ext)
     module->ext->last_error(reason, sizeof(reason), hint, sizeof(hint));
@@ -85,6 +93,8 @@ static hf_err load_functions(struct p11_module *module)
   *(void **)&get_list = dlsym(module->library, "C_GetFunctionList");
   if (!get_list)
     return hf_fail(HF_ERR_MODULE_LOAD, "%s has no C_GetFunctionList", module->path);
+  if (p11_server_is(module->path))
+    return p11_server_functions(get_list, module->path, &module->functions);
   CK_RV rv = get_list(&module->functions);
   if (rv != CKR_OK || !module->functions)
     return hf_fail(HF_ERR_MODULE_LOAD, "%s: C_GetFunctionList answered 0x%lx", module->path, rv);
@@ -131,10 +141,12 @@ static hf_err load(const char *path, struct p11_module **ret_module)
   if (!module || !(module->path = strdup(path)))
     return hf_fail(HF_ERR_NO_MEMORY, "loading %s", path);
   pthread_rwlock_init(&module->use, NULL);
-  module->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  bool server = p11_server_is(path);
+  module->library = dlopen(server ? p11_server_library() : path, RTLD_NOW | RTLD_LOCAL);
   if (!module->library)
     return hf_fail(HF_ERR_MODULE_LOAD, "%s", dlerror());
-  struct p11_module *same = find(NULL, module->library);
+  /* Each server has a function list of its own. */
+  struct p11_module *same = server ? NULL : find(NULL, module->library);
   if (same) {
     *ret_module = same;
     return HF_OK;
@@ -152,6 +164,7 @@ static hf_err initialise(struct p11_module *module)
 {
   if (atomic_load(&module->ready))
     return HF_OK;
+  HF_TRY(p11_module_reachable(module));
   CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
   CK_RV rv = module->functions->C_Initialize(&args);
   if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {

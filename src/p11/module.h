@@ -21,6 +21,7 @@ struct p11_module;
 /*
  * Loads and initialises it. One that the program had initialised already is used as it is, and not finalised by us.
  * path goes to dlopen: one without a slash is looked for as a shared library. Fails with MODULE_LOAD, MODULE_INIT.
+ * unix:path=SOCKET is the key agent's PKCS #11 socket, by way of p11-kit-client.so; fails with UNREACHABLE, too.
  */
 hf_err p11_module_open(const char *path, struct p11_module **ret_module);
 struct p11_module *p11_module_ref(struct p11_module *module);
@@ -53,6 +54,9 @@ bool p11_module_revive(struct p11_module *module);
 bool p11_module_renew(struct p11_module *module);
 void p11_module_enter(struct p11_module *module);
 void p11_module_leave(struct p11_module *module);
+
+/* Whether the server behind the module, if it has one, listens: by itself it would just show no slots. */
+hf_err p11_module_reachable(const struct p11_module *module);
 
 /* An error out of what a function of this module answered; 0 gives HF_OK. Our token adds its own reason and hint. */
 hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
