@@ -40,15 +40,13 @@ hf_err cli_module_path(const struct cli_args *args, char *out, size_t size)
   const char *path = cli_get(args, "module");
   if (!path)
     path = getenv("HOLDFAST_MODULE");
+  if (path)
+    return (size_t)snprintf(out, size, "%s", path) < size ? HF_OK
+                                                          : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
   HF_CLEANUP(config_freep) struct config *config = NULL;
-  if (!path) {
-    HF_TRY(config_load(cli_get(args, "config"), &config));
-    path = config_get(config, CONFIG_DEVICE_CRYPTOKI_MODULE_PATH);
-  }
-  if (!path)
-    return cli_own_module_path(out, size);
-  snprintf(out, size, "%s", path);
-  return HF_OK;
+  HF_TRY(config_load(cli_get(args, "config"), &config));
+  HF_TRY(config_module(config, out, size));
+  return out[0] ? HF_OK : cli_own_module_path(out, size);
 }
 
 hf_err cli_module_open(const struct cli_args *args, struct p11_module **ret_module)

@@ -228,6 +228,20 @@ hf_err config_save(const struct config *config)
   return location_write(config->path, text.data, text.len);
 }
 
+hf_err config_module(const struct config *config, char *out, size_t size)
+{
+  const char *mode = config_get(config, CONFIG_DEVICE_CRYPTOKI_MODE);
+  const char *path = config_get(config, CONFIG_DEVICE_CRYPTOKI_MODULE_PATH);
+  if (strcmp(mode, "off") == 0)
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is off in %s", config->path),
+                   "Set it to module, or to socket for the key agent.");
+  bool socket = strcmp(mode, "socket") == 0;
+  if (socket)
+    path = config_get(config, CONFIG_DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH);
+  int len = snprintf(out, size, "%s%s", socket ? "unix:path=" : "", path ? path : "");
+  return len >= 0 && (size_t)len < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
+}
+
 hf_err config_pin(const struct config *config, struct hf_secret **ret_pin)
 {
   const char *source = config_get(config, CONFIG_DEVICE_CRYPTOKI_PIN_SOURCE);

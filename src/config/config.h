@@ -29,6 +29,8 @@
     "The HSM's PKCS #11 module; without it, Holdfast's own token")                                                    \
   X(DEVICE_CRYPTOKI_SOCKET_PATH, "device.cryptoki.socket_path", PATH, "/run/holdfast/agent.sock", NULL,               \
     "The key agent's socket")                                                                                         \
+  X(DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH, "device.cryptoki.pkcs11_socket_path", PATH, "/run/holdfast/pkcs11.sock", NULL, \
+    "The key agent's PKCS #11 socket: what mode socket uses")                                                         \
   X(DEVICE_CRYPTOKI_URI, "device.cryptoki.uri", URI, NULL, NULL, "The token to use, where there are several")         \
   X(DEVICE_CRYPTOKI_PIN_SOURCE, "device.cryptoki.pin_source", PIN_SOURCE, NULL, NULL,                                 \
     "Where the PIN is: a file's path, env:NAME or credential:NAME")                                                   \
@@ -118,6 +120,12 @@ hf_err config_unset(struct config *config, enum config_key key);
  * open to others. Makes its directory. On failure the old file is as it was.
  */
 hf_err config_save(const struct config *config);
+
+/*
+ * The module as p11_module_open takes it: in mode socket the key agent's socket, in mode module module_path; "" where the
+ * latter is not set. Fails with CONFIG in mode off.
+ */
+hf_err config_module(const struct config *config, char *out, size_t size);
 
 /* The HSM's PIN: what pin_source leads to, else pin. Fails with PIN_MISSING where neither is set. */
 hf_err config_pin(const struct config *config, struct hf_secret **ret_pin);

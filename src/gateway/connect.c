@@ -69,10 +69,10 @@ static struct tls_server tls_server(const struct connect *c)
 static hf_err check_mode(const struct connect *c)
 {
   const char *mode = config_get(c->config, CONFIG_DEVICE_CRYPTOKI_MODE);
-  if (strcmp(mode, "module") == 0)
+  if (strcmp(mode, "off") != 0)
     return HF_OK;
-  return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is %s; a device connects with a key in an HSM", mode),
-                 "Set it to module. (The key agent, for socket, is not part of this version.)");
+  return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is off; a device connects with a key in an HSM"),
+                 "Set it to module, or to socket for the key agent.");
 }
 
 static hf_err check_configuration(struct connect *c)

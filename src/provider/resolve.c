@@ -58,14 +58,12 @@ static hf_err find_module_path(struct sources *s, char *out, size_t size)
     path = s->ctx->module_path;
   if (!path)
     path = secure_getenv("HOLDFAST_MODULE");
-  if (!path) {
-    HF_TRY(load_config(s));
-    path = config_get(s->config, CONFIG_DEVICE_CRYPTOKI_MODULE_PATH);
-  }
-  if (!path)
-    return find_own_module(out, size);
-  return (size_t)snprintf(out, size, "%s", path) < size ? HF_OK
-                                                        : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
+  if (path)
+    return (size_t)snprintf(out, size, "%s", path) < size ? HF_OK
+                                                          : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
+  HF_TRY(load_config(s));
+  HF_TRY(config_module(s->config, out, size));
+  return out[0] ? HF_OK : find_own_module(out, size);
 }
 
 /* No PIN at all is no error here: the token may need none, and says so where it does. */
