@@ -101,6 +101,7 @@ static size_t members(const struct audit_event *event, struct member *out)
     { "key", "HOLDFAST_KEY", event->key },
     { "verdict", "HOLDFAST_VERDICT", verdict },
     { "rule", "HOLDFAST_RULE", answer ? answer->rule : NULL },
+    { "to_allow", "HOLDFAST_TO_ALLOW", answer && answer->to_allow[0] ? answer->to_allow : NULL },
     { "result", "HOLDFAST_RESULT", hf_err_name(event->result) },
     { "unit", "HOLDFAST_UNIT", event->peer->unit[0] ? event->peer->unit : NULL },
     { "exe", "HOLDFAST_EXE", event->peer->exe[0] ? event->peer->exe : NULL },

@@ -166,7 +166,7 @@ const struct uri *guard_object_uri(struct guard_object *object);
 
 /* Policy and audit: guard_ask.c */
 
-/* CKR_OK; or, with the audit line written, CKR_FUNCTION_REJECTED, which every client has a text for. */
+/* CKR_OK; or, with the audit line written, CKR_FUNCTION_REJECTED. */
 CK_RV guard_ask(const char *function, enum policy_op op, const struct uri *uri, const char *text,
                 struct guard_request *ret_request);
 CK_RV guard_ask_token(const char *function, enum policy_op op, struct guard_token *token, struct guard_request *ret_request);
