@@ -74,7 +74,7 @@ void cli_help_group(FILE *out, const char *group)
 
 static void print_indented(FILE *out, const char *lines)
 {
-  for (const char *p = lines; *p; p += strcspn(p, "\n") + 1)
+  for (const char *p = lines; p && *p; p += strcspn(p, "\n") + 1)
     fprintf(out, "  %.*s\n", (int)strcspn(p, "\n"), p);
 }
 
