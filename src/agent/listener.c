@@ -21,7 +21,9 @@ enum {
   FDS_FOR_CONNECTIONS_MIN = 8,
   STACK_BYTES = 512 * 1024,
   TURN_MS = 500,
-  BATCH = 32
+  BATCH = 32,
+  IDLE_THREADS_MAX = 16,
+  IDLE_SECONDS = 10
 };
 
 static const struct {
@@ -38,6 +40,7 @@ struct connection {
   int fd; /* -1: this place is free */
   uid_t uid;
   enum socket_kind kind;
+  struct connection *next; /* while it waits for a thread */
 };
 
 struct listener {
@@ -49,6 +52,9 @@ struct listener {
   atomic_ulong turns;
   pthread_mutex_t lock; /* of what follows */
   pthread_cond_t gone;
+  pthread_cond_t came;        /* for threads that have served and wait for more: a new thread costs more than a request */
+  struct connection *waiting; /* never more than there are idle threads */
+  size_t waiting_count, idle;
   size_t max, max_per_user, open;
   struct connection *connections;
 };
@@ -89,6 +95,10 @@ hf_err listener_new(struct agent *agent, const int fds[SOCKET_KINDS], struct lis
     connections[i] = (struct connection){ .listener = listener, .fd = -1 };
   pthread_mutex_init(&listener->lock, NULL);
   pthread_cond_init(&listener->gone, NULL);
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&listener->came, &monotonic);
   pthread_attr_init(&listener->attr);
   pthread_attr_setdetachstate(&listener->attr, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&listener->attr, STACK_BYTES);
@@ -123,9 +133,8 @@ static void connection_end(struct connection *connection)
   close(fd);
 }
 
-static void *connection_main(void *arg)
+static void connection_serve(struct connection *connection)
 {
-  struct connection *connection = arg;
   struct agent *agent = connection->listener->agent;
   set_times(connection->fd, connection->kind, agent->options);
   struct peer peer;
@@ -135,7 +144,53 @@ static void *connection_main(void *arg)
   else
     hf_ignore(hf_log_err(e, "a connection"));
   connection_end(connection);
+}
+
+/* The next connection for a thread that has nothing to do; NULL: none came for a while, or enough others wait. */
+static struct connection *next_connection(struct listener *listener)
+{
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += IDLE_SECONDS;
+  pthread_mutex_lock(&listener->lock);
+  struct connection *connection = NULL;
+  if (listener->idle < IDLE_THREADS_MAX) {
+    int waited = 0;
+    listener->idle++;
+    while (!listener->waiting && waited == 0)
+      waited = pthread_cond_timedwait(&listener->came, &listener->lock, &until);
+    listener->idle--;
+    connection = listener->waiting;
+    if (connection) {
+      listener->waiting = connection->next;
+      listener->waiting_count--;
+    }
+  }
+  pthread_mutex_unlock(&listener->lock);
+  return connection;
+}
+
+static void *connection_main(void *arg)
+{
+  struct connection *connection = arg;
+  struct listener *listener = connection->listener;
+  for (; connection; connection = next_connection(listener))
+    connection_serve(connection);
   return NULL;
+}
+
+static bool give_to_idle_thread(struct listener *listener, struct connection *connection)
+{
+  pthread_mutex_lock(&listener->lock);
+  bool given = listener->waiting_count < listener->idle;
+  if (given) {
+    connection->next = listener->waiting;
+    listener->waiting = connection;
+    listener->waiting_count++;
+    pthread_cond_signal(&listener->came);
+  }
+  pthread_mutex_unlock(&listener->lock);
+  return given;
 }
 
 /* A place for the connection; NULL where its user, or all together, have as many as they may. */
@@ -181,7 +236,8 @@ static void serve(struct listener *listener, int fd, enum socket_kind kind)
     refuse(listener, fd, kind);
     return;
   }
-  if (pthread_create(&thread, &listener->attr, connection_main, connection) == 0)
+  if (give_to_idle_thread(listener, connection) ||
+      pthread_create(&thread, &listener->attr, connection_main, connection) == 0)
     return;
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   connection_end(connection);

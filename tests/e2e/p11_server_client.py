@@ -91,8 +91,8 @@ class Client:
 
     def connect(self):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(self.path)  # waits where the server is busy with others, which with a time-out it would not
         connection.settimeout(self.timeout)
-        connection.connect(self.path)
         return connection
 
     def exchange(self, request):
