@@ -4,12 +4,14 @@
 #include "agent/notify.h"
 #include "agent/worker.h"
 #include "base/log.h"
+#include "p11/pin.h"
 #include "policy/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -27,6 +29,7 @@ struct supervisor {
   struct options options;
   struct sockets sockets;
   int signals;
+  int pin_memory;
   int64_t now_ms; /* when the loop last woke */
 
   pid_t worker; /* 0: there is none */
@@ -66,6 +69,7 @@ static void child(struct supervisor *s, int control)
     if (s->sockets.list[i].fd >= 0)
       fcntl(s->sockets.list[i].fd, F_SETFD, 0);
   fcntl(control, F_SETFD, 0);
+  fcntl(s->pin_memory, F_SETFD, 0);
   char number[16], name[] = "holdfast-agent", argument[] = WORKER_ARGUMENT;
   snprintf(number, sizeof(number), "%d", control);
   /* Not its path: a newer version may be installed there by now, which speaks otherwise. */
@@ -75,7 +79,9 @@ static void child(struct supervisor *s, int control)
 
 static hf_err send_start(const struct supervisor *s, int control)
 {
-  struct worker_start start = { .options = s->options, .supervisor = getpid(), .restarts = s->restarts };
+  struct worker_start start = {
+    .options = s->options, .pin_memory = s->pin_memory, .supervisor = getpid(), .restarts = s->restarts
+  };
   memcpy(start.last_end, s->last_end, sizeof(start.last_end));
   for (enum socket_kind i = 0; i < SOCKET_KINDS; i++) {
     start.fds[i] = s->sockets.list[i].fd;
@@ -237,8 +243,29 @@ static hf_err read_again(struct supervisor *s)
   return HF_OK;
 }
 
+static hf_err open_pin_memory(int *ret_fd)
+{
+  int fd = memfd_create("wrong PINs", MFD_CLOEXEC);
+  if (fd < 0 || ftruncate(fd, P11_PIN_MEMORY) != 0) {
+    hf_err e = hf_fail_errno(errno, "memory for wrong PINs");
+    hf_closep(&fd);
+    return e;
+  }
+  *ret_fd = fd;
+  return HF_OK;
+}
+
+/* Someone says that things have changed: what was wrong may have been set right in the token. */
+static void forget_wrong_pins(const struct supervisor *s)
+{
+  static const uint8_t zero[P11_PIN_MEMORY];
+  if (pwrite(s->pin_memory, zero, sizeof(zero), 0) != (ssize_t)sizeof(zero))
+    hf_log(HF_LOG_WARNING, "what is known of wrong PINs stays");
+}
+
 static void reload(struct supervisor *s)
 {
+  forget_wrong_pins(s);
   char state[96];
   snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
   notify_systemd(state);
@@ -342,7 +369,7 @@ static void raise_descriptors(void)
 
 hf_err supervisor_run(struct options_given *given)
 {
-  struct supervisor s = { .given = given, .control = -1, .signals = -1, .busy_ms = clock_ms() };
+  struct supervisor s = { .given = given, .control = -1, .signals = -1, .pin_memory = -1, .busy_ms = clock_ms() };
   HF_TRY(options_load(given, &s.options));
   enum hf_log_level level;
   hf_err e = options_log_level(&s.options, &level);
@@ -354,13 +381,15 @@ hf_err supervisor_run(struct options_given *given)
   if (!hf_failed(e))
     e = open_signals(&s.signals);
   if (!hf_failed(e))
+    e = open_pin_memory(&s.pin_memory);
+  if (!hf_failed(e))
     e = sockets_open(&s.options, &s.sockets);
   if (!hf_failed(e)) {
     e = loop(&s);
     sockets_close(&s.sockets);
   }
-  if (s.signals >= 0)
-    close(s.signals);
+  hf_closep(&s.signals);
+  hf_closep(&s.pin_memory);
   options_free(&s.options);
   return e;
 }

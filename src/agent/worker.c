@@ -4,6 +4,7 @@
 #include "agent/deadline.h"
 #include "agent/listener.h"
 #include "base/log.h"
+#include "p11/pin.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -37,6 +39,7 @@ hf_err worker_start_pack(const struct worker_start *start, struct hf_buf *out)
     HF_TRY(hf_buf_add_u32(out, (uint32_t)start->fds[i]));
     HF_TRY(pack_text(start->paths[i], out));
   }
+  HF_TRY(hf_buf_add_u32(out, (uint32_t)start->pin_memory));
   HF_TRY(hf_buf_add_u32(out, (uint32_t)start->supervisor));
   HF_TRY(hf_buf_add_u64(out, start->restarts));
   HF_TRY(pack_text(start->last_end, out));
@@ -63,6 +66,8 @@ hf_err worker_start_unpack(struct hf_slice in, struct worker_start *ret_start)
     start.fds[i] = (int)number;
     HF_TRY(take_text(&in, start.paths[i], sizeof(start.paths[i])));
   }
+  HF_TRY(hf_take_u32(&in, &number));
+  start.pin_memory = (int)number;
   HF_TRY(hf_take_u32(&in, &number));
   start.supervisor = (pid_t)number;
   HF_TRY(hf_take_u64(&in, &restarts));
@@ -175,6 +180,16 @@ static hf_err open_keyring(const struct options *options, struct keyring **ret_k
   return keyring_open(&keyring, ret_keyring);
 }
 
+static hf_err share_pin_memory(int fd)
+{
+  void *memory = mmap(NULL, P11_PIN_MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  if (memory == MAP_FAILED)
+    return hf_fail_errno(errno, "memory for wrong PINs");
+  p11_pin_share(memory);
+  return HF_OK;
+}
+
 static hf_err set_up(struct worker *worker)
 {
   struct agent *agent = &worker->agent;
@@ -189,6 +204,7 @@ static hf_err set_up(struct worker *worker)
   agent->start = &worker->start;
   HF_TRY(metrics_new(&agent->metrics));
   metrics_set_restarts(agent->metrics, worker->start.restarts);
+  HF_TRY(share_pin_memory(worker->start.pin_memory));
   HF_TRY(open_policy(&worker->start, &agent->policy));
   HF_TRY(open_keyring(options, &agent->keyring));
   return listener_new(agent, worker->start.fds, &worker->listener);

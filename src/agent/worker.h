@@ -14,6 +14,7 @@ struct worker_start {
   struct options options;
   int fds[SOCKET_KINDS]; /* inherited; -1: none */
   char paths[SOCKET_KINDS][sizeof(((struct agent_socket *)NULL)->path)];
+  int pin_memory; /* see p11_pin_share: what one worker has seen to be wrong, the next one does not try */
   pid_t supervisor;
   unsigned long restarts;
   char last_end[256]; /* of the worker before; "" for the first */

@@ -2,7 +2,8 @@
 /*
  * A test double, not an HSM's module: it passes every call on to a real module ($HF_FAULTY_REAL), until the file
  * $HF_FAULTY_CONTROL says "FAULT CALL [NUMBER]", like "crash C_Sign". Then that call crashes, hangs, leaks NUMBER MiB or
- * answers NUMBER, once: the file is removed first. "always" before it keeps the file.
+ * answers NUMBER, once: the file is removed first. "always" before it keeps the file. Each C_Login adds a byte to
+ * $HF_FAULTY_LOGINS.
  */
 #include "holdfast/pkcs11.h"
 
@@ -83,6 +84,17 @@ FAULTY(SignInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_
 FAULTY(Sign, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE *signature, CK_ULONG *signature_len),
        (session, data, len, signature, signature_len))
 
+static CK_RV counted_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len)
+{
+  const char *path = getenv("HF_FAULTY_LOGINS");
+  FILE *file = path ? fopen(path, "ae") : NULL;
+  if (file) {
+    fputc('.', file);
+    fclose(file);
+  }
+  return faulty_Login(session, user, pin, len);
+}
+
 static CK_RV get_info(CK_INFO *info)
 {
   static const char name[] = "Holdfast's test double          ";
@@ -105,7 +117,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
   faulty.C_Initialize = faulty_Initialize;
   faulty.C_GetTokenInfo = faulty_GetTokenInfo;
   faulty.C_OpenSession = faulty_OpenSession;
-  faulty.C_Login = faulty_Login;
+  faulty.C_Login = counted_login;
   faulty.C_FindObjectsInit = faulty_FindObjectsInit;
   faulty.C_GetAttributeValue = faulty_GetAttributeValue;
   faulty.C_SignInit = faulty_SignInit;

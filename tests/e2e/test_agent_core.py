@@ -34,7 +34,12 @@ class Faulty:
     def __init__(self, build, workdir, token):
         self.path = conftest.built(build / "tests/e2e/faulty_module.so")
         self.control = workdir / "fault"
-        self.env = {"HF_FAULTY_REAL": str(token.module), "HF_FAULTY_CONTROL": str(self.control)}
+        self.log = workdir / "logins"
+        self.env = {"HF_FAULTY_REAL": str(token.module), "HF_FAULTY_CONTROL": str(self.control), "HF_FAULTY_LOGINS": str(self.log)}
+
+    @property
+    def logins(self):
+        return self.log.stat().st_size if self.log.exists() else 0
 
     def plan(self, text):
         self.control.with_suffix(".new").write_text(text)
@@ -462,6 +467,30 @@ def test_reload_takes_a_corrected_environment_file(server, build, workdir, token
     conf.write_text(conf.read_text().replace("000000", token.pin))
     agent.reload()
     agent.wait_for_line("the worker is replaced")
+    assert agent.client.sign(b"x", uri)
+
+
+def test_a_wrong_pin_is_tried_once_whatever_dies(start, faulty, token, make_key):
+    uri = make_key("tls")
+    token.pin_file.write_text("000000\n")
+    agent = start(module=faulty.path, extra_env=faulty.env)
+
+    def refused(_=None):
+        with pytest.raises(p11_server_client.ServerError, match="The specified PIN is incorrect"):
+            agent.client.sign(b"x", uri)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(refused, range(16)))
+    for _ in range(3):
+        agent.kill_worker()
+        refused()
+    assert faulty.logins == 1
+    assert agent.status()["tokens"][0]["state"] == "wrong PIN"
+    agent.reload()
+    agent.wait_for_line("the policy was read again")
+    refused()
+    assert faulty.logins == 2
+    token.pin_file.write_text(token.pin + "\n")
     assert agent.client.sign(b"x", uri)
 
 
