@@ -12,10 +12,10 @@
 
 /* X(id, option, value's name or NULL for a flag, environment name or NULL, configuration key or NONE, default or NULL, help) */
 #define OPTIONS_TABLE(X)                                                                                            \
-  X(SOCKET_PATH, "socket-path", "PATH", "TEDGE_DEVICE_CRYPTOKI_SOCKET_PATH", NONE,                                  \
+  X(SOCKET_PATH, "socket-path", "PATH", "TEDGE_DEVICE_CRYPTOKI_SOCKET_PATH", DEVICE_CRYPTOKI_SOCKET_PATH,           \
     "/run/tedge-p11-server/tedge-p11-server.sock", "signing socket, of thin-edge.io's protocol; 'none' for none")   \
-  X(PKCS11_SOCKET, "pkcs11-socket", "PATH", "HOLDFAST_AGENT_PKCS11_SOCKET", NONE, "/run/holdfast/pkcs11.sock",      \
-    "PKCS #11 socket, for p11-kit-client.so; 'none' for none")                                                      \
+  X(PKCS11_SOCKET, "pkcs11-socket", "PATH", "HOLDFAST_AGENT_PKCS11_SOCKET", DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH,     \
+    "/run/holdfast/pkcs11.sock", "PKCS #11 socket, for p11-kit-client.so; 'none' for none")                         \
   X(METRICS_SOCKET, "metrics-socket", "PATH", "HOLDFAST_AGENT_METRICS_SOCKET", NONE, "/run/holdfast/metrics.sock",  \
     "socket of the metrics and the status; 'none' for none")                                                        \
   X(SOCKET_GROUP, "socket-group", "GROUP", "HOLDFAST_AGENT_SOCKET_GROUP", NONE, NULL,                               \

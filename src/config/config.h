@@ -27,8 +27,8 @@
     "How the HSM is reached: its module in the process, or the key agent's socket")                                   \
   X(DEVICE_CRYPTOKI_MODULE_PATH, "device.cryptoki.module_path", PATH, NULL, NULL,                                     \
     "The HSM's PKCS #11 module; without it, Holdfast's own token")                                                    \
-  X(DEVICE_CRYPTOKI_SOCKET_PATH, "device.cryptoki.socket_path", PATH, "/run/holdfast/agent.sock", NULL,               \
-    "The key agent's socket")                                                                                         \
+  X(DEVICE_CRYPTOKI_SOCKET_PATH, "device.cryptoki.socket_path", PATH,                                                 \
+    "/run/tedge-p11-server/tedge-p11-server.sock", NULL, "The key agent's signing socket: thin-edge.io's protocol")     \
   X(DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH, "device.cryptoki.pkcs11_socket_path", PATH, "/run/holdfast/pkcs11.sock", NULL, \
     "The key agent's PKCS #11 socket: what mode socket uses")                                                         \
   X(DEVICE_CRYPTOKI_URI, "device.cryptoki.uri", URI, NULL, NULL, "The token to use, where there are several")         \
