@@ -231,20 +231,29 @@ hf_err sign_delete_key(struct sign_call *call)
 
 /* Tokens */
 
-/* The slot that a new token goes to: the URI's, else the only free one. What holds a token already is not overwritten. */
-static hf_err find_free_slot(struct p11_module *module, const struct uri *uri, struct p11_token *ret_token)
+/*
+ * The slot that a new token goes to: the URI's, else the only free one. What holds a token already is not overwritten, and a
+ * second token of the same name would make both ambiguous.
+ */
+static hf_err find_free_slot(struct p11_module *module, const struct uri *uri, const char *label,
+                             struct p11_token *ret_token)
 {
   HF_CLEANUP(hf_freep) struct p11_token *tokens = NULL;
-  size_t count = 0, free_count = 0, taken = 0;
+  size_t count = 0, free_count = 0, taken = 0, named = 0;
   HF_TRY(p11_token_list(module, &tokens, &count));
   for (size_t i = 0; i < count; i++) {
     bool match;
     HF_TRY(p11_token_matches(module, &tokens[i], uri, &match));
-    if (match && tokens[i].flags & CKF_TOKEN_INITIALIZED)
+    bool initialised = tokens[i].flags & CKF_TOKEN_INITIALIZED;
+    named += initialised && strcmp(tokens[i].label, label) == 0;
+    if (match && initialised)
       taken++;
     else if (match)
       tokens[free_count++] = tokens[i];
   }
+  if (named > 0)
+    return hf_hint(hf_fail(HF_ERR_ARGUMENT, "the token \"%s\" is initialised already, and is not overwritten", label),
+                   "Use it, choose another label, or delete it first with 'holdfast token delete'.");
   if (free_count == 1) {
     *ret_token = tokens[0];
     return HF_OK;
@@ -252,7 +261,7 @@ static hf_err find_free_slot(struct p11_module *module, const struct uri *uri, s
   if (free_count > 1)
     return hf_hint(hf_fail(HF_ERR_TOKEN_AMBIGUOUS, "%zu slots are free", free_count), "Name one by slot-id=.");
   if (taken > 0)
-    return hf_hint(hf_fail(HF_ERR_SESSION_EXISTS, "the token is initialised already, and is not overwritten"),
+    return hf_hint(hf_fail(HF_ERR_ARGUMENT, "the token is initialised already, and is not overwritten"),
                    "Delete it first with 'holdfast token delete', or name a free slot by slot-id=.");
   return hf_fail(HF_ERR_TOKEN_NOT_FOUND, "no free slot in %s", p11_module_path(module));
 }
@@ -276,7 +285,7 @@ static hf_err init_token(struct sign_call *call, struct p11_module *module, stru
   const char *name = hf_buf_str(&label);
   if (!name || !name[0])
     return hf_fail(HF_ERR_ARGUMENT, "a token without a label");
-  HF_TRY(find_free_slot(module, uri, &slot));
+  HF_TRY(find_free_slot(module, uri, name, &slot));
   HF_TRY(ask_init(call, &slot, name));
   HF_TRY(keyring_pin(call->agent->keyring, call->pin, &pin));
   HF_TRY(sign_secret(&call->request.so_pin, &so_pin));
