@@ -3,6 +3,7 @@
 
 #include "agent/audit.h"
 #include "agent/options_file.h"
+#include "agent/options_toml.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -194,6 +195,30 @@ static void layer_of_config(const struct config *config, struct layer *layer)
       layer_set(layer, i, config_get(config, rows[i].key));
 }
 
+static void layer_of_toml(const struct options_toml *toml, struct layer *layer)
+{
+  static const enum option options[OPTIONS_TOML_COUNT] = {
+    [OPTIONS_TOML_MODULE_PATH] = OPTION_MODULE_PATH,
+    [OPTIONS_TOML_PIN] = OPTION_PIN,
+    [OPTIONS_TOML_URI] = OPTION_URI,
+    [OPTIONS_TOML_SOCKET_PATH] = OPTION_SOCKET_PATH,
+  };
+  for (size_t i = 0; i < OPTIONS_TOML_COUNT; i++)
+    layer_set(layer, options[i], toml->values[i]);
+}
+
+/* Of another program, so that it must not stand in the way: one that we may not read is told, and passed over. */
+static hf_err read_toml(const struct options_given *given, char *path, size_t size, struct options_toml *ret_toml)
+{
+  const char *dir = given->args[OPTION_CONFIG_DIR] ? given->args[OPTION_CONFIG_DIR] : given->env[OPTION_CONFIG_DIR];
+  snprintf(path, size, "%s/tedge.toml", dir ? dir : rows[OPTION_CONFIG_DIR].standard);
+  hf_err e = options_toml_read(path, ret_toml);
+  if (e.code != HF_ERR_PERMISSION)
+    return e;
+  hf_log(HF_LOG_WARNING, "not read: %s", hf_err_context());
+  return HF_OK;
+}
+
 static hf_err merge_values(const struct layer *layers, size_t count, struct options *options)
 {
   for (enum option i = 0; i < OPTION_COUNT; i++) {
@@ -323,7 +348,7 @@ static hf_err check(const struct options *options)
 
 static hf_err load(struct options_given *given, struct options *options)
 {
-  struct layer layers[4] = { { .name = "the command line" }, { .name = "the environment" } };
+  struct layer layers[5] = { { .name = "the command line" }, { .name = "the environment" } };
   layer_of_given(given->args, given->args_pin, &layers[0]);
   layer_of_given(given->env, given->env_pin, &layers[1]);
   HF_CLEANUP(options_file_free) struct options_file file = { 0 };
@@ -336,6 +361,11 @@ static hf_err load(struct options_given *given, struct options *options)
   HF_TRY(config_load(given->args[OPTION_CONFIG], &config));
   layers[3].name = config_path(config);
   layer_of_config(config, &layers[3]);
+  HF_CLEANUP(options_toml_free) struct options_toml toml = { 0 };
+  char toml_path[PATH_MAX];
+  HF_TRY(read_toml(given, toml_path, sizeof(toml_path), &toml));
+  layers[4].name = toml_path;
+  layer_of_toml(&toml, &layers[4]);
   HF_TRY(merge_values(layers, HF_ARRAY_LEN(layers), options));
   HF_TRY(merge_pin(layers, HF_ARRAY_LEN(layers), options));
   HF_TRY(resolve_pin_source(given, options));

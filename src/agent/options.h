@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the agent is told. An option is one row; its value comes from the first of: the command line, the environment,
- * --env-file, the configuration, its default. An empty value counts as none.
+ * --env-file, the configuration, thin-edge.io's tedge.toml, its default. An empty value counts as none.
  */
 #ifndef HF_AGENT_OPTIONS_H
 #define HF_AGENT_OPTIONS_H
@@ -43,6 +43,8 @@
   X(IDLE_EXIT, "idle-exit", "SECONDS", NULL, NONE, "0", "under socket activation: end when idle so long; 0: never") \
   X(ENV_FILE, "env-file", "FILE", NULL, NONE, NULL,                                                                 \
     "file of NAME=VALUE lines, like tedge-p11-server.conf; names that are not ours go to the module's environment") \
+  X(CONFIG_DIR, "config-dir", "DIR", "TEDGE_CONFIG_DIR", NONE, "/etc/tedge",                                        \
+    "thin-edge.io's configuration: of its tedge.toml, device.cryptoki.* is read")                                   \
   X(CONFIG, "config", "FILE", NULL, NONE, NULL,                                                                     \
     "Holdfast's configuration (default: $HOLDFAST_CONFIG, then the usual places)")
 
@@ -76,7 +78,7 @@ struct options_given {
 hf_err options_given_take(int argc, char **argv, struct options_given *ret_given);
 void options_given_free(struct options_given *given);
 
-/* Puts all layers together; reads --env-file and the configuration, each time anew. Checks numbers and words. */
+/* Puts all layers together; reads the files among them each time anew. Checks numbers and words. */
 hf_err options_load(struct options_given *given, struct options *ret_options);
 void options_free(struct options *options);
 

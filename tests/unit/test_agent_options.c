@@ -212,6 +212,33 @@ static void test_a_wrong_environment_file(void **state)
   assert_hf_err(LOAD(&given, &options, "--env-file", "/nonexistent"), NOT_FOUND);
 }
 
+static void test_thin_edge_s_own_file(void **state)
+{
+  (void)state;
+  struct options_given given;
+  struct options options;
+  char path[96];
+  snprintf(path, sizeof(path), "%s/tedge.toml", directory);
+  write_file(path, "c8y.url = \"x\"\n[device.other]\npin = \"no\"\n[device.cryptoki] # remark\n"
+                   "pin = \"1234-\\\"toml\\\\\" # remark\nuri = 'pkcs11:token=a'\nmodule_path=\"\"\nmode = \"socket\"\n"
+                   "[device]\ncryptoki.socket_path = \"/toml.sock\"\n");
+  assert_hf_ok(LOAD(&given, &options, "--config-dir", directory));
+  assert_pin(&options, "1234-\"toml\\");
+  assert_string_equal(options_get(&options, OPTION_URI), "pkcs11:token=a");
+  assert_string_equal(options_get(&options, OPTION_SOCKET_PATH), "/toml.sock");
+  options_free(&options);
+  options_given_free(&given);
+  static const char *const wrong[] = { "[device.cryptoki]\npin = 1234\n", "[device.cryptoki]\npin = \"12\n",
+                                       "[device.cryptoki]\npin = \"12\" 3\n", "device.cryptoki.pin = \"\\u0031\"\n" };
+  for (size_t i = 0; i < HF_ARRAY_LEN(wrong); i++) {
+    write_file(path, wrong[i]);
+    assert_hf_err(LOAD(&given, &options, "--config-dir", directory), CONFIG);
+    assert_contains(hf_err_context(), "device.cryptoki.pin is no string");
+    assert_null(strstr(hf_err_context(), "12"));
+  }
+  unlink(path);
+}
+
 static void test_wrong_options(void **state)
 {
   (void)state;
@@ -290,6 +317,7 @@ int main(void)
     cmocka_unit_test_setup(test_a_credential_serves_where_nothing_is_said, clear),
     cmocka_unit_test_setup(test_the_environment_file, clear),
     cmocka_unit_test_setup(test_a_wrong_environment_file, clear),
+    cmocka_unit_test_setup(test_thin_edge_s_own_file, clear),
     cmocka_unit_test_setup(test_wrong_options, clear),
     cmocka_unit_test_setup(test_numbers, clear),
     cmocka_unit_test_setup(test_the_worker_gets_the_same, clear),
