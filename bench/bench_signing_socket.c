@@ -157,7 +157,12 @@ static void make_requests(const char *path, struct requests *requests)
 }
 
 /* argv takes what it only reads as not const. */
-#define ARG(text) ((union { const char *in; char *out; }){ .in = (text) }.out)
+#define ARG(text)     \
+  ((union {           \
+     const char *in;  \
+     char *out;       \
+   }){ .in = (text) } \
+       .out)
 
 static pid_t start_agent(const char *program, const char *module, const char *dir, const char *path)
 {
@@ -168,9 +173,10 @@ static pid_t start_agent(const char *program, const char *module, const char *di
   FILE *pin = fopen(pin_path, "w");
   if (!pin || fputs(RIG_PIN "\n", pin) < 0 || fclose(pin) != 0)
     fail("cannot write the PIN's file");
-  char *argv[] = { ARG(program), ARG("--module-path"), ARG(module), ARG("--pin-source"), pin_path,
-                   ARG("--pkcs11-socket"), ARG("none"), ARG("--socket-path"), ARG(path), ARG("--metrics-socket"),
-                   ARG("none"), ARG("--audit"), ARG("json"), ARG("--policy"), ARG("/nonexistent"), NULL };
+  char *argv[] = { ARG(program), ARG("--module-path"),    ARG(module),         ARG("--pin-source"),
+                   pin_path,     ARG("--pkcs11-socket"),  ARG("none"),         ARG("--socket-path"),
+                   ARG(path),    ARG("--metrics-socket"), ARG("none"),         ARG("--audit"),
+                   ARG("json"),  ARG("--policy"),         ARG("/nonexistent"), NULL };
   pid_t pid = fork();
   if (pid == 0) {
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -295,10 +301,14 @@ static void make_keys(const struct rig *rig, unsigned from, unsigned to)
     char label[16];
     unsigned char id = (unsigned char)i;
     CK_ULONG len = (CK_ULONG)snprintf(label, sizeof(label), "key-%u", i);
-    CK_ATTRIBUTE public[] = { { CKA_TOKEN, &yes, 1 }, { CKA_LABEL, label, len }, { CKA_ID, &id, 1 },
-                              { CKA_EC_PARAMS, p256, sizeof(p256) } };
-    CK_ATTRIBUTE private[] = { { CKA_TOKEN, &yes, 1 }, { CKA_LABEL, label, len }, { CKA_ID, &id, 1 },
-                               { CKA_PRIVATE, &yes, 1 }, { CKA_SIGN, &yes, 1 } };
+    CK_ATTRIBUTE public[] = {
+      { CKA_TOKEN, &yes, 1 }, { CKA_LABEL, label, len }, { CKA_ID, &id, 1 }, { CKA_EC_PARAMS, p256, sizeof(p256) }
+    };
+    CK_ATTRIBUTE private[] = { { CKA_TOKEN, &yes, 1 },
+                               { CKA_LABEL, label, len },
+                               { CKA_ID, &id, 1 },
+                               { CKA_PRIVATE, &yes, 1 },
+                               { CKA_SIGN, &yes, 1 } };
     CK_OBJECT_HANDLE a, b;
     rig_check(rig, rig->f->C_GenerateKeyPair(rig->session, &m, public, 4, private, 5, &a, &b), "C_GenerateKeyPair");
   }

@@ -130,7 +130,8 @@ bool keyring_renew(struct keyring *keyring)
     keyring->renew_wait = 0;
   if (due) {
     keyring->renewed = now;
-    keyring->renew_wait = keyring->renew_wait * 2 + 1 < RENEW_SECONDS_MAX ? keyring->renew_wait * 2 + 1 : RENEW_SECONDS_MAX;
+    keyring->renew_wait =
+        keyring->renew_wait * 2 + 1 < RENEW_SECONDS_MAX ? keyring->renew_wait * 2 + 1 : RENEW_SECONDS_MAX;
   }
   pthread_mutex_unlock(&keyring->lock);
   return due && p11_module_renew(module);
@@ -540,7 +541,8 @@ hf_err keyring_tokens(struct keyring *keyring, struct keyring_token **ret_tokens
   pthread_mutex_lock(&keyring->lock);
   for (size_t i = 0; i < count; i++)
     if (tokens[i].flags & CKF_TOKEN_INITIALIZED)
-      list[filled++] = (struct keyring_token){ tokens[i], state_of(&tokens[i], known_find(keyring, &tokens[i], false)) };
+      list[filled++] =
+          (struct keyring_token){ tokens[i], state_of(&tokens[i], known_find(keyring, &tokens[i], false)) };
   for (size_t i = 0; i < keyring->token_count; i++)
     if (!is_among(tokens, count, &keyring->tokens[i].token))
       list[filled++] = (struct keyring_token){ keyring->tokens[i].token, "absent" };

@@ -208,7 +208,8 @@ static hf_err delete_key(struct sign_call *call, struct p11_module *module, stru
   struct p11_token token;
   (void)module;
   if (!uri_get(uri, URI_OBJECT) && !uri_get(uri, URI_ID))
-    return hf_hint(hf_fail(HF_ERR_URI_AMBIGUOUS, "a key is deleted by its own URI alone"), "Name it by object= or id=.");
+    return hf_hint(hf_fail(HF_ERR_URI_AMBIGUOUS, "a key is deleted by its own URI alone"),
+                   "Name it by object= or id=.");
   if (!uri_get(uri, URI_TYPE))
     HF_TRY(uri_set(uri, URI_TYPE, "private", strlen("private")));
   HF_TRY(keyring_session(call->agent->keyring, uri, call->pin, P11_READ_WRITE, &token, &session));

@@ -114,9 +114,8 @@ hf_err sign_keep_uri(struct sign_call *call, const struct uri *uri, struct wire_
     enum uri_attr attr;
     const char *name;
   } rows[] = {
-    { URI_MODEL, "model" }, { URI_MANUFACTURER, "manufacturer" },
-    { URI_SERIAL, "serial" }, { URI_TOKEN, "token" },
-    { URI_SLOT_ID, "slot-id" }, { URI_ID, "id" },
+    { URI_MODEL, "model" },   { URI_MANUFACTURER, "manufacturer" }, { URI_SERIAL, "serial" },
+    { URI_TOKEN, "token" },   { URI_SLOT_ID, "slot-id" },           { URI_ID, "id" },
     { URI_OBJECT, "object" },
   };
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(URI_ATTR_COUNT * 3 * URI_MAX);

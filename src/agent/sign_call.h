@@ -21,9 +21,9 @@ struct sign_call {
   const struct peer *peer;
   struct wire_frame request, response;
   struct sign_kept *kept; /* what the response's texts point at */
-  const char *doing;    /* what clients look for in front of the reason; static; NULL: nothing */
-  struct hf_secret *pin; /* the request's own; NULL: none */
-  const char *uri;      /* the request's own, or NULL */
+  const char *doing;      /* what clients look for in front of the reason; static; NULL: nothing */
+  struct hf_secret *pin;  /* the request's own; NULL: none */
+  const char *uri;        /* the request's own, or NULL */
   struct hf_buf uri_text;
   /* For the audit line. */
   enum policy_op op;

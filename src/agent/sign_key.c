@@ -65,7 +65,8 @@ static uint64_t hash_key(const struct p11_key *key)
 static struct chosen *chosen_find(const struct sign_call *call, uint64_t key)
 {
   for (size_t i = 0; i < CHOSEN_MAX; i++)
-    if (chosen[i].scheme && chosen[i].pid == call->peer->pid && chosen[i].uid == call->peer->uid && chosen[i].key == key)
+    if (chosen[i].scheme && chosen[i].pid == call->peer->pid && chosen[i].uid == call->peer->uid &&
+        chosen[i].key == key)
       return &chosen[i];
   return NULL;
 }

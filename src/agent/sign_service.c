@@ -131,7 +131,8 @@ static hf_err prepare(struct sign_call *call)
   HF_CLEANUP(uri_free) struct uri parsed = { 0 };
   HF_TRY(uri_parse(call->uri, &parsed));
   const struct hf_buf *pin = &parsed.attrs[URI_PIN_VALUE].value;
-  return sign_secret(&(struct wire_text){ parsed.attrs[URI_PIN_VALUE].present, hf_slice(pin->data, pin->len) }, &call->pin);
+  return sign_secret(&(struct wire_text){ parsed.attrs[URI_PIN_VALUE].present, hf_slice(pin->data, pin->len) },
+                     &call->pin);
 }
 
 static hf_err act(struct sign_call *call)

@@ -6,14 +6,14 @@
 enum { VERSION_1 = 0, FIELDS_MAX = 7 };
 
 _Static_assert(WIRE_FRAME_COUNT == 24, "the frames are numbered without a gap");
-_Static_assert(WIRE_OFFERED_MAX * WIRE_VARINT_MAX(16) < WIRE_REQUEST_MAX, "all schemes that may be offered fit");
+_Static_assert(WIRE_OFFERED_MAX *WIRE_VARINT_MAX(16) < WIRE_REQUEST_MAX, "all schemes that may be offered fit");
 _Static_assert(WIRE_REQUEST_MAX <= WIRE_RESPONSE_MAX, "a request can be reported");
 
 /* What a field's codec works on: its own place, and the frame or item around it. */
 struct field_row {
   const struct type_row *type;
   size_t offset;
-  size_t count_offset; /* of a list */
+  size_t count_offset;           /* of a list */
   const struct field_row *items; /* of a list of structs */
 };
 
@@ -255,16 +255,32 @@ static const struct type_row type_last_string = { take_last_string, add_opt_text
 static const struct type_row type_offered = { take_offered, add_offered };
 static const struct type_row type_items = { take_items, add_items };
 
-#define ITEM(kind, member) { &type_##kind, offsetof(struct wire_item, member), 0, NULL }
-#define FIELD(kind, member) { &type_##kind, offsetof(struct wire_frame, member), 0, NULL }
-#define OFFERED { &type_offered, offsetof(struct wire_frame, offered), offsetof(struct wire_frame, offered_count), NULL }
-#define LIST(of) { &type_items, offsetof(struct wire_frame, items), offsetof(struct wire_frame, item_count), of }
-#define END { NULL, 0, 0, NULL }
+#define ITEM(kind, member)                                    \
+  {                                                           \
+    &type_##kind, offsetof(struct wire_item, member), 0, NULL \
+  }
+#define FIELD(kind, member)                                    \
+  {                                                            \
+    &type_##kind, offsetof(struct wire_frame, member), 0, NULL \
+  }
+#define OFFERED                                                                                           \
+  {                                                                                                       \
+    &type_offered, offsetof(struct wire_frame, offered), offsetof(struct wire_frame, offered_count), NULL \
+  }
+#define LIST(of)                                                                                 \
+  {                                                                                              \
+    &type_items, offsetof(struct wire_frame, items), offsetof(struct wire_frame, item_count), of \
+  }
+#define END          \
+  {                  \
+    NULL, 0, 0, NULL \
+  }
 
 static const struct field_row uri_item[] = { ITEM(string, uri), END };
-static const struct field_row token_item[] = { ITEM(u64, slot),          ITEM(string, label),  ITEM(string, model),
-                                               ITEM(string, manufacturer), ITEM(string, serial), ITEM(bool, initialized),
-                                               ITEM(string, uri),        END };
+static const struct field_row token_item[] = { ITEM(u64, slot),      ITEM(string, label),
+                                               ITEM(string, model),  ITEM(string, manufacturer),
+                                               ITEM(string, serial), ITEM(bool, initialized),
+                                               ITEM(string, uri),    END };
 static const struct field_row key_item[] = { ITEM(string, object_class), ITEM(string, key_type), ITEM(string, label),
                                              ITEM(string, id),           ITEM(string, uri),      END };
 

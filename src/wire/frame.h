@@ -16,30 +16,30 @@ enum {
 };
 
 /* One row a frame: name, number, direction. */
-#define WIRE_FRAME_TABLE(X)                                 \
-  X(ERROR, "Error", 0, RESPONSE)                            \
-  X(CHOOSE_SCHEME, "ChooseSchemeRequest", 1, REQUEST)       \
-  X(SIGN, "SignRequest", 2, REQUEST)                        \
-  X(SCHEME, "ChooseSchemeResponse", 3, RESPONSE)            \
-  X(SIGNATURE, "SignResponse", 4, RESPONSE)                 \
-  X(SIGN_WITH, "SignRequestWithSigScheme", 5, REQUEST)      \
-  X(GET_PUBLIC_KEY, "GetPublicKeyPemRequest", 6, REQUEST)   \
-  X(PUBLIC_KEY, "GetPublicKeyPemResponse", 7, RESPONSE)     \
-  X(PING, "Ping", 8, REQUEST)                               \
-  X(PONG, "Pong", 9, RESPONSE)                              \
-  X(CREATE_KEY, "CreateKeyRequest", 10, REQUEST)            \
-  X(CREATED_KEY, "CreateKeyResponse", 11, RESPONSE)         \
-  X(GET_TOKENS_URIS, "GetTokensUrisRequest", 12, REQUEST)   \
-  X(TOKENS_URIS, "GetTokensUrisResponse", 13, RESPONSE)     \
-  X(INIT_TOKEN, "InitTokenRequest", 14, REQUEST)            \
-  X(INITED_TOKEN, "InitTokenResponse", 15, RESPONSE)        \
-  X(LIST_TOKENS, "ListTokensRequest", 16, REQUEST)          \
-  X(TOKENS, "ListTokensResponse", 17, RESPONSE)             \
-  X(CHANGE_PIN, "ChangePinRequest", 18, REQUEST)            \
-  X(CHANGED_PIN, "ChangePinResponse", 19, RESPONSE)         \
-  X(DELETE_KEY, "DeleteKeyRequest", 20, REQUEST)            \
-  X(DELETED_KEY, "DeleteKeyResponse", 21, RESPONSE)         \
-  X(LIST_KEYS, "ListKeysRequest", 22, REQUEST)              \
+#define WIRE_FRAME_TABLE(X)                               \
+  X(ERROR, "Error", 0, RESPONSE)                          \
+  X(CHOOSE_SCHEME, "ChooseSchemeRequest", 1, REQUEST)     \
+  X(SIGN, "SignRequest", 2, REQUEST)                      \
+  X(SCHEME, "ChooseSchemeResponse", 3, RESPONSE)          \
+  X(SIGNATURE, "SignResponse", 4, RESPONSE)               \
+  X(SIGN_WITH, "SignRequestWithSigScheme", 5, REQUEST)    \
+  X(GET_PUBLIC_KEY, "GetPublicKeyPemRequest", 6, REQUEST) \
+  X(PUBLIC_KEY, "GetPublicKeyPemResponse", 7, RESPONSE)   \
+  X(PING, "Ping", 8, REQUEST)                             \
+  X(PONG, "Pong", 9, RESPONSE)                            \
+  X(CREATE_KEY, "CreateKeyRequest", 10, REQUEST)          \
+  X(CREATED_KEY, "CreateKeyResponse", 11, RESPONSE)       \
+  X(GET_TOKENS_URIS, "GetTokensUrisRequest", 12, REQUEST) \
+  X(TOKENS_URIS, "GetTokensUrisResponse", 13, RESPONSE)   \
+  X(INIT_TOKEN, "InitTokenRequest", 14, REQUEST)          \
+  X(INITED_TOKEN, "InitTokenResponse", 15, RESPONSE)      \
+  X(LIST_TOKENS, "ListTokensRequest", 16, REQUEST)        \
+  X(TOKENS, "ListTokensResponse", 17, RESPONSE)           \
+  X(CHANGE_PIN, "ChangePinRequest", 18, REQUEST)          \
+  X(CHANGED_PIN, "ChangePinResponse", 19, RESPONSE)       \
+  X(DELETE_KEY, "DeleteKeyRequest", 20, REQUEST)          \
+  X(DELETED_KEY, "DeleteKeyResponse", 21, RESPONSE)       \
+  X(LIST_KEYS, "ListKeysRequest", 22, REQUEST)            \
   X(KEYS, "ListKeysResponse", 23, RESPONSE)
 
 enum wire_number {
@@ -86,17 +86,17 @@ struct wire_item {
 
 struct wire_frame {
   enum wire_number number;
-  struct wire_text text; /* an error's, or a PEM */
+  struct wire_text text;  /* an error's, or a PEM */
   struct wire_text bytes; /* to be signed, or a signature */
   struct wire_text uri, label, id;
   struct wire_text pin, so_pin, new_pin, old_pin;
   bool reset;
   uint16_t offered[WIRE_OFFERED_MAX];
   size_t offered_count;
-  struct wire_value scheme;     /* TLS SignatureScheme in a response, enum wire_scheme in a request */
-  uint8_t algorithm;            /* TLS SignatureAlgorithm */
-  struct wire_value key_type;   /* enum wire_key_type */
-  uint16_t key_size;            /* bits of an RSA key or a curve's field */
+  struct wire_value scheme;   /* TLS SignatureScheme in a response, enum wire_scheme in a request */
+  uint8_t algorithm;          /* TLS SignatureAlgorithm */
+  struct wire_value key_type; /* enum wire_key_type */
+  uint16_t key_size;          /* bits of an RSA key or a curve's field */
   struct wire_item *items;
   size_t item_count;
 };

@@ -60,8 +60,11 @@ static struct wire_frame sign_request(const char *uri)
 
 static void create_key(const char *label, enum wire_key_type type, uint16_t size)
 {
-  struct wire_frame request = { .number = WIRE_CREATE_KEY, .uri = text("pkcs11:token=device"), .label = text(label),
-                                .key_type = { true, (uint16_t)type }, .key_size = size };
+  struct wire_frame request = { .number = WIRE_CREATE_KEY,
+                                .uri = text("pkcs11:token=device"),
+                                .label = text(label),
+                                .key_type = { true, (uint16_t)type },
+                                .key_size = size };
   assert_answered(&request, WIRE_CREATED_KEY);
 }
 
@@ -88,8 +91,9 @@ static void keys_are_made_listed_used_and_deleted(void **state)
   assert_int_equal(response.number, WIRE_KEYS);
   assert_int_equal(response.item_count, 4);
   wire_frame_free(&response);
-  struct wire_frame choose = { .number = WIRE_CHOOSE_SCHEME, .uri = text("pkcs11:object=rsa"), .offered_count = 2,
-                               .offered = { 0x0401, 0x0804 } };
+  struct wire_frame choose = {
+    .number = WIRE_CHOOSE_SCHEME, .uri = text("pkcs11:object=rsa"), .offered_count = 2, .offered = { 0x0401, 0x0804 }
+  };
   response = ask(&choose, &out);
   assert_int_equal(response.scheme.value, 0x0804);
   assert_int_equal(response.algorithm, 1);
@@ -115,15 +119,24 @@ static void nothing_happens_without_policy(void **state)
     sign_request("pkcs11:object=kept"),
     { .number = WIRE_CHOOSE_SCHEME, .uri = text("pkcs11:object=kept"), .offered_count = 1, .offered = { 0x0403 } },
     { .number = WIRE_GET_PUBLIC_KEY, .uri = text("pkcs11:object=kept") },
-    { .number = WIRE_CREATE_KEY, .uri = text("pkcs11:token=device"), .label = text("new"), .key_type = { true, WIRE_KEY_EC },
+    { .number = WIRE_CREATE_KEY,
+      .uri = text("pkcs11:token=device"),
+      .label = text("new"),
+      .key_type = { true, WIRE_KEY_EC },
       .key_size = 256 },
     { .number = WIRE_DELETE_KEY, .uri = text("pkcs11:object=kept") },
     { .number = WIRE_LIST_KEYS },
     { .number = WIRE_LIST_TOKENS },
     { .number = WIRE_GET_TOKENS_URIS },
     { .number = WIRE_INIT_TOKEN, .label = text("new"), .pin = text(pin_text), .so_pin = text(so_pin_text) },
-    { .number = WIRE_CHANGE_PIN, .uri = text("pkcs11:token=device"), .new_pin = text("777777"), .old_pin = text(pin_text) },
-    { .number = WIRE_CHANGE_PIN, .uri = text("pkcs11:token=device"), .new_pin = text("777777"), .so_pin = text(so_pin_text),
+    { .number = WIRE_CHANGE_PIN,
+      .uri = text("pkcs11:token=device"),
+      .new_pin = text("777777"),
+      .old_pin = text(pin_text) },
+    { .number = WIRE_CHANGE_PIN,
+      .uri = text("pkcs11:token=device"),
+      .new_pin = text("777777"),
+      .so_pin = text(so_pin_text),
       .reset = true },
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(requests); i++)

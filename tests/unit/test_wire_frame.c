@@ -14,8 +14,20 @@ static const struct vector {
   size_t len;
   uint8_t bytes[VECTOR_MAX];
 } vectors[] = {
-#define IN(name, ...) { name, WIRE_DIRECTION_REQUEST, sizeof((uint8_t[]){ 0, __VA_ARGS__ }), { 0, __VA_ARGS__ } }
-#define OUT(name, ...) { name, WIRE_DIRECTION_RESPONSE, sizeof((uint8_t[]){ 0, __VA_ARGS__ }), { 0, __VA_ARGS__ } }
+#define IN(name, ...)                                                    \
+  {                                                                      \
+    name, WIRE_DIRECTION_REQUEST, sizeof((uint8_t[]){ 0, __VA_ARGS__ }), \
+    {                                                                    \
+      0, __VA_ARGS__                                                     \
+    }                                                                    \
+  }
+#define OUT(name, ...)                                                    \
+  {                                                                       \
+    name, WIRE_DIRECTION_RESPONSE, sizeof((uint8_t[]){ 0, __VA_ARGS__ }), \
+    {                                                                     \
+      0, __VA_ARGS__                                                      \
+    }                                                                     \
+  }
   OUT("error", 0, 1, 97),
   IN("nothing-offered", 1, 0, 0, 0),
   IN("choose-scheme", 1, 1, 131, 8, 1, 3, 117, 114, 105, 1, 3, 112, 105, 110),
@@ -33,8 +45,8 @@ static const struct vector {
   OUT("created-key", 11, 1, 112, 1, 117),
   IN("get-tokens-uris", 12),
   OUT("tokens-uris", 13, 2, 1, 97, 1, 98),
-  IN("init-token", 14, 2, 116, 107, 1, 2, 115, 111, 1, 3, 112, 105, 110, 1, 16, 112, 107, 99, 115, 49, 49, 58, 115,
-     108, 111, 116, 45, 105, 100, 61, 51),
+  IN("init-token", 14, 2, 116, 107, 1, 2, 115, 111, 1, 3, 112, 105, 110, 1, 16, 112, 107, 99, 115, 49, 49, 58, 115, 108,
+     111, 116, 45, 105, 100, 61, 51),
   OUT("inited-token", 15, 1, 117),
   IN("list-tokens", 16),
   OUT("tokens", 17, 1, 1, 2, 116, 107, 1, 109, 2, 109, 102, 1, 115, 1, 1, 117),
@@ -199,7 +211,13 @@ static void hostile_frames_are_refused(void **state)
     size_t len;
     uint8_t bytes[16];
   } rows[] = {
-#define ROW(what, ...) { what, sizeof((uint8_t[]){ __VA_ARGS__ }), { __VA_ARGS__ } }
+#define ROW(what, ...)                        \
+  {                                           \
+    what, sizeof((uint8_t[]){ __VA_ARGS__ }), \
+    {                                         \
+      __VA_ARGS__                             \
+    }                                         \
+  }
     ROW("another version", 1, 8),
     ROW("a version too long", 0x80, 0x80, 0x80, 0x80, 0x80, 0, 8),
     ROW("frame 24", 0, 24),
@@ -243,7 +261,7 @@ static void numbers_come_back(void **state)
     unsigned bits;
     size_t len;
   } rows[] = {
-    { 0, 16, 1 },          { 127, 16, 1 },        { 128, 16, 2 },         { 0x0403, 16, 2 }, { UINT16_MAX, 16, 3 },
+    { 0, 16, 1 },          { 127, 16, 1 },         { 128, 16, 2 },         { 0x0403, 16, 2 }, { UINT16_MAX, 16, 3 },
     { UINT32_MAX, 32, 5 }, { UINT64_MAX, 64, 10 }, { 1ull << 63, 64, 10 }, { 16384, 64, 3 },
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
@@ -266,9 +284,18 @@ static void utf8_is_that_of_the_rfc(void **state)
     const char *text;
     bool good;
   } rows[] = {
-    { "", true },           { "a\xc3\xa4", true },  { "\xf0\x9f\x94\x91", true }, { "\xed\x9f\xbf", true },
-    { "\xc0\x80", false },  { "\xe0\x80\x80", false }, { "\xed\xa0\x80", false },    { "\xf4\x90\x80\x80", false },
-    { "\xff", false },      { "\xe2\x82", false },  { "\x80", false },            { "\xf0\x80\x80\x80", false },
+    { "", true },
+    { "a\xc3\xa4", true },
+    { "\xf0\x9f\x94\x91", true },
+    { "\xed\x9f\xbf", true },
+    { "\xc0\x80", false },
+    { "\xe0\x80\x80", false },
+    { "\xed\xa0\x80", false },
+    { "\xf4\x90\x80\x80", false },
+    { "\xff", false },
+    { "\xe2\x82", false },
+    { "\x80", false },
+    { "\xf0\x80\x80\x80", false },
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
     assert_int_equal(wire_is_utf8(hf_slice(rows[i].text, strlen(rows[i].text))), rows[i].good);
