@@ -219,6 +219,17 @@ static hf_err read_toml(const struct options_given *given, char *path, size_t si
   return HF_OK;
 }
 
+/* The system's may be for root's eyes alone: then the agent's own user does without, and says so. *ret_config may stay NULL. */
+static hf_err read_config(const struct options_given *given, struct config **ret_config)
+{
+  hf_err e = config_load(given->args[OPTION_CONFIG], ret_config);
+  if (e.code != HF_ERR_PERMISSION || given->args[OPTION_CONFIG])
+    return e;
+  hf_log(HF_LOG_WARNING, "not read: %s; what it says of device.cryptoki, tell the agent by its options",
+         hf_err_context());
+  return HF_OK;
+}
+
 static hf_err merge_values(const struct layer *layers, size_t count, struct options *options)
 {
   for (enum option i = 0; i < OPTION_COUNT; i++) {
@@ -358,9 +369,11 @@ static hf_err load(struct options_given *given, struct options *options)
     HF_TRY(layer_of_env_file(&file, &layers[2], options));
   }
   HF_CLEANUP(config_freep) struct config *config = NULL;
-  HF_TRY(config_load(given->args[OPTION_CONFIG], &config));
-  layers[3].name = config_path(config);
-  layer_of_config(config, &layers[3]);
+  HF_TRY(read_config(given, &config));
+  if (config) {
+    layers[3].name = config_path(config);
+    layer_of_config(config, &layers[3]);
+  }
   HF_CLEANUP(options_toml_free) struct options_toml toml = { 0 };
   char toml_path[PATH_MAX];
   HF_TRY(read_toml(given, toml_path, sizeof(toml_path), &toml));
