@@ -262,7 +262,13 @@ struct p11_key *p11_key_unref(struct p11_key *key)
 {
   if (!key || atomic_fetch_sub(&key->refs, 1) > 1)
     return NULL;
-  p11_pool_unref(key->pool);
+  if (key->pool) {
+    /* The last one closes sessions, while another thread might start the module anew. */
+    struct p11_module *module = p11_pool_module(key->pool);
+    p11_module_enter(module);
+    p11_pool_unref(key->pool);
+    p11_module_leave(module);
+  }
   uri_free(&key->uri);
   uri_free(&key->exact);
   hf_secret_free(key->pin);
