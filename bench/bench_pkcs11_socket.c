@@ -169,9 +169,15 @@ static void stop(pid_t pid)
 }
 
 /* argv takes what it only reads as not const. */
-#define ARG(text) ((union { const char *in; char *out; }){ .in = (text) }.out)
+#define ARG(text)     \
+  ((union {           \
+     const char *in;  \
+     char *out;       \
+   }){ .in = (text) } \
+       .out)
 
-static pid_t start_agent(const char *program, const char *module, const char *dir, const char *socket, const char *audit)
+static pid_t start_agent(const char *program, const char *module, const char *dir, const char *socket,
+                         const char *audit)
 {
   char pin_path[PATH_ROOM], log[PATH_ROOM];
   snprintf(pin_path, sizeof(pin_path), "%s/pin", dir);
@@ -181,9 +187,13 @@ static pid_t start_agent(const char *program, const char *module, const char *di
     fail("cannot write the PIN's file");
   fprintf(pin, "%s\n", RIG_PIN);
   fclose(pin);
-  char *argv[] = { ARG(program), ARG("--module-path"), ARG(module), ARG("--pin-source"), pin_path,
-                   ARG("--pkcs11-socket"), ARG(socket), ARG("--socket-path"), ARG("none"), ARG("--metrics-socket"),
-                   ARG("none"), ARG("--audit"), ARG(audit), NULL };
+  char *argv[] = { ARG(program), ARG("--module-path"),
+                   ARG(module),  ARG("--pin-source"),
+                   pin_path,     ARG("--pkcs11-socket"),
+                   ARG(socket),  ARG("--socket-path"),
+                   ARG("none"),  ARG("--metrics-socket"),
+                   ARG("none"),  ARG("--audit"),
+                   ARG(audit),   NULL };
   return start(socket, argv, log);
 }
 
@@ -191,8 +201,15 @@ static pid_t start_p11_kit(const char *module, const char *dir, const char *sock
 {
   char log[PATH_ROOM];
   snprintf(log, sizeof(log), "%s/p11-kit.log", dir);
-  char *argv[] = { ARG("p11-kit"), ARG("server"), ARG("-f"), ARG("--provider"), ARG(module), ARG("-n"), ARG(socket),
-                   ARG("pkcs11:token=bench"), NULL };
+  char *argv[] = { ARG("p11-kit"),
+                   ARG("server"),
+                   ARG("-f"),
+                   ARG("--provider"),
+                   ARG(module),
+                   ARG("-n"),
+                   ARG(socket),
+                   ARG("pkcs11:token=bench"),
+                   NULL };
   return start(socket, argv, log);
 }
 
@@ -223,7 +240,8 @@ static void run(const char *name, struct signer all[CONTENDERS][THREADS_MAX])
   }
 }
 
-static void measure(const struct rig *direct, CK_OBJECT_HANDLE key, const char *module, const char *agent, const char *dir)
+static void measure(const struct rig *direct, CK_OBJECT_HANDLE key, const char *module, const char *agent,
+                    const char *dir)
 {
   struct signer all[CONTENDERS][THREADS_MAX];
   char ours[PATH_ROOM], theirs[PATH_ROOM];

@@ -74,17 +74,17 @@ CK_RV guard_C_GetFunctionList(CK_FUNCTION_LIST **list)
 }
 
 /* A call that needs no session. */
-#define MODULE_CALL(what, call)                                            \
-  __extension__({                                                          \
-    CK_RV rv_ = CKR_CRYPTOKI_NOT_INITIALIZED;                              \
-    if (self->module) {                                                    \
+#define MODULE_CALL(what, call)                                                   \
+  __extension__({                                                                 \
+    CK_RV rv_ = CKR_CRYPTOKI_NOT_INITIALIZED;                                     \
+    if (self->module) {                                                           \
       struct deadline HF_CLEANUP(deadline_endp) deadline_ = deadline_begin(what); \
-      p11_module_enter(self->module);                                      \
-      hf_err e_ = p11_module_ready(self->module);                          \
-      rv_ = hf_failed(e_) ? guard_fail(e_, what) : (call);                 \
-      p11_module_leave(self->module);                                      \
-    }                                                                      \
-    rv_;                                                                   \
+      p11_module_enter(self->module);                                             \
+      hf_err e_ = p11_module_ready(self->module);                                 \
+      rv_ = hf_failed(e_) ? guard_fail(e_, what) : (call);                        \
+      p11_module_leave(self->module);                                             \
+    }                                                                             \
+    rv_;                                                                          \
   })
 
 CK_RV guard_C_GetInfo(CK_INFO *info)

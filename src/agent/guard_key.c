@@ -140,10 +140,10 @@ static CK_RV op_init(CK_SESSION_HANDLE handle, enum guard_op op, CK_MECHANISM *m
   return CKR_OK;
 }
 
-#define OP_INIT(name, op)                                                                      \
+#define OP_INIT(name, op)                                                                     \
   CK_RV guard_##name(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key) \
-  {                                                                                            \
-    return op_init(handle, op, mechanism, key);                                                \
+  {                                                                                           \
+    return op_init(handle, op, mechanism, key);                                               \
   }
 
 OP_INIT(C_EncryptInit, GUARD_ENCRYPT)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The client's object handles. Each knows its object by class, label and id, so that it is found again in a new session;
- * and it is looked at again before each use, since a token may give the handle of a lost object to another one.
+ * and it is looked at again from time to time, since a token may give the handle of a lost object to another one.
  */
 #include "agent/guard_private.h"
 
 #include "base/log.h"
 
 enum { TEXT_FIRST = 256, INDEX_FIRST = 256 };
+
+static const double trusted_seconds = 1;
 
 struct guard_object *guard_object_get(struct guard_session *session, CK_OBJECT_HANDLE handle)
 {
@@ -91,6 +93,7 @@ static CK_RV look(struct guard_session *session, CK_OBJECT_HANDLE real, struct g
     .token = session->token,
     .real = real,
     .epoch = session->lease.epoch,
+    .looked = guard_clock(),
     .object_class = seen.object_class,
     .is_token = seen.is_token,
     .is_private = seen.is_private,
@@ -331,18 +334,29 @@ static CK_RV find_again(struct guard_session *session, struct guard_object *obje
     return CKR_OBJECT_HANDLE_INVALID;
   object->real = found[0];
   object->epoch = session->lease.epoch;
+  object->looked = guard_clock();
   return CKR_OK;
+}
+
+static bool is_trusted(const struct guard_session *session, const struct guard_object *object)
+{
+  return object->epoch == session->lease.epoch && object->looked > guard_client()->look_from &&
+         guard_clock() - object->looked < trusted_seconds;
 }
 
 static CK_RV check(struct guard_session *session, struct guard_object *object)
 {
   struct guard_object seen;
+  if (is_trusted(session, object))
+    return CKR_OK;
   CK_RV rv = object->epoch == session->lease.epoch ? look(session, object->real, &seen) : CKR_OBJECT_HANDLE_INVALID;
   if (rv == CKR_OK) {
     bool same = is_same(object, &seen);
     object_free(&seen);
-    if (same)
+    if (same) {
+      object->looked = seen.looked;
       return CKR_OK;
+    }
   }
   if (rv != CKR_OK && rv != CKR_OBJECT_HANDLE_INVALID)
     return rv;

@@ -25,10 +25,11 @@ struct guard_object {
   struct guard_token *token;
   CK_OBJECT_HANDLE real;
   uint64_t epoch; /* that of real; 0: to be found again */
+  double looked;  /* when real was seen to be this object */
   CK_OBJECT_CLASS object_class;
   bool is_token, is_private, always_authenticate;
-  bool made_here;  /* by this client: it may finish what it has begun to write */
-  bool copied;     /* a session object that is a token object's copy: policy knows it by its origin's URI */
+  bool made_here; /* by this client: it may finish what it has begun to write */
+  bool copied;    /* a session object that is a token object's copy: policy knows it by its origin's URI */
   bool gone;
   CK_SESSION_HANDLE owner; /* a session object's */
   struct hf_buf label, id;
@@ -91,6 +92,7 @@ struct guard_client {
   struct guard_token *tokens;
   struct guard_session *sessions[GUARD_SESSIONS_MAX];
   unsigned long session_serial;
+  double look_from; /* what was looked at before is not to be trusted */
   struct guard_object *objects;
   size_t object_count, object_capacity;
   uint32_t *object_index; /* open addressing over epoch and real: positions plus 1 */
@@ -125,16 +127,16 @@ CK_RV guard_try_begin(struct guard_session *session, struct guard_try *attempt, 
 bool guard_try_again(struct guard_session *session, struct guard_try *attempt, CK_RV *rv);
 
 /* Evaluates call, which uses F and REAL, in a real session, and once more after a recovery. */
-#define GUARD_CALL(s, what, call)                                           \
-  __extension__({                                                           \
-    struct guard_try try_ = { 0 };                                          \
-    CK_RV rv_;                                                              \
-    do {                                                                    \
-      rv_ = guard_try_begin(s, &try_, what);                                \
-      if (rv_ == CKR_OK)                                                    \
-        rv_ = (call);                                                       \
-    } while (guard_try_again(s, &try_, &rv_));                              \
-    rv_;                                                                    \
+#define GUARD_CALL(s, what, call)              \
+  __extension__({                              \
+    struct guard_try try_ = { 0 };             \
+    CK_RV rv_;                                 \
+    do {                                       \
+      rv_ = guard_try_begin(s, &try_, what);   \
+      if (rv_ == CKR_OK)                       \
+        rv_ = (call);                          \
+    } while (guard_try_again(s, &try_, &rv_)); \
+    rv_;                                       \
   })
 #define F (p11_module_functions(guard_client()->module))
 #define REAL(s) (p11_session_handle((s)->lease.session))
@@ -148,7 +150,8 @@ void guard_op_end(struct guard_session *session, unsigned ops, CK_RV rv);
 /* Objects: guard_object.c */
 
 /* Within a call. missing: the code where the client does not know it, or it is gone. */
-CK_RV guard_object_real(struct guard_session *session, CK_OBJECT_HANDLE handle, CK_RV missing, CK_OBJECT_HANDLE *ret_real);
+CK_RV guard_object_real(struct guard_session *session, CK_OBJECT_HANDLE handle, CK_RV missing,
+                        CK_OBJECT_HANDLE *ret_real);
 /* NULL where the client has not been shown it. */
 struct guard_object *guard_object_get(struct guard_session *session, CK_OBJECT_HANDLE handle);
 /* Within a call: enters what the call has made. owner: for a session object. */
@@ -169,9 +172,11 @@ const struct uri *guard_object_uri(struct guard_object *object);
 /* CKR_OK; or, with the audit line written, CKR_FUNCTION_REJECTED. */
 CK_RV guard_ask(const char *function, enum policy_op op, const struct uri *uri, const char *text,
                 struct guard_request *ret_request);
-CK_RV guard_ask_token(const char *function, enum policy_op op, struct guard_token *token, struct guard_request *ret_request);
+CK_RV guard_ask_token(const char *function, enum policy_op op, struct guard_token *token,
+                      struct guard_request *ret_request);
 /* Nothing to ask for a session object of the client's own: then ret_request stays closed. */
-CK_RV guard_ask_object(const char *function, enum policy_op op, struct guard_object *object, struct guard_request *ret_request);
+CK_RV guard_ask_object(const char *function, enum policy_op op, struct guard_object *object,
+                       struct guard_request *ret_request);
 /* The same for a key's handle; nothing is asked for a public key, which the client has been shown. */
 CK_RV guard_ask_key(const char *function, enum policy_op op, struct guard_session *session, CK_OBJECT_HANDLE key,
                     struct guard_request *ret_request);
@@ -185,19 +190,23 @@ void guard_audit_list(const char *function, struct guard_token *token, double st
 double guard_clock(void);
 
 /* The functions of the list, by file; guard.c joins them. */
-#define GUARD_FUNCTIONS(X)                                                                                           \
-  X(C_Initialize) X(C_Finalize) X(C_GetInfo) X(C_GetFunctionList) X(C_GetSlotList) X(C_GetSlotInfo)                  \
-  X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN)              \
-  X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_GetOperationState)                \
-  X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject)                 \
-  X(C_GetObjectSize) X(C_GetAttributeValue) X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects)             \
-  X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal) X(C_DecryptInit)          \
-  X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) X(C_DigestKey)     \
-  X(C_DigestFinal) X(C_SignInit) X(C_Sign) X(C_SignUpdate) X(C_SignFinal) X(C_SignRecoverInit) X(C_SignRecover)      \
-  X(C_VerifyInit) X(C_Verify) X(C_VerifyUpdate) X(C_VerifyFinal) X(C_VerifyRecoverInit) X(C_VerifyRecover)           \
-  X(C_DigestEncryptUpdate) X(C_DecryptDigestUpdate) X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate)                  \
-  X(C_GenerateKey) X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)                   \
-  X(C_GenerateRandom) X(C_GetFunctionStatus) X(C_CancelFunction) X(C_WaitForSlotEvent)
+#define GUARD_FUNCTIONS(X)                                                                                             \
+  X(C_Initialize)                                                                                                      \
+  X(C_Finalize) X(C_GetInfo) X(C_GetFunctionList) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo)                  \
+      X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN) X(C_OpenSession)             \
+          X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_GetOperationState) X(C_SetOperationState)    \
+              X(C_Login) X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize)           \
+                  X(C_GetAttributeValue) X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects)                  \
+                      X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal)         \
+                          X(C_DecryptInit) X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit)           \
+                              X(C_Digest) X(C_DigestUpdate) X(C_DigestKey) X(C_DigestFinal) X(C_SignInit) X(C_Sign)    \
+                                  X(C_SignUpdate) X(C_SignFinal) X(C_SignRecoverInit) X(C_SignRecover) X(C_VerifyInit) \
+                                      X(C_Verify) X(C_VerifyUpdate) X(C_VerifyFinal) X(C_VerifyRecoverInit)            \
+                                          X(C_VerifyRecover) X(C_DigestEncryptUpdate) X(C_DecryptDigestUpdate)         \
+                                              X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate) X(C_GenerateKey)         \
+                                                  X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey)      \
+                                                      X(C_SeedRandom) X(C_GenerateRandom) X(C_GetFunctionStatus)       \
+                                                          X(C_CancelFunction) X(C_WaitForSlotEvent)
 #define GUARD_DECLARE(name) __typeof__(name) guard_##name;
 GUARD_FUNCTIONS(GUARD_DECLARE)
 #undef GUARD_DECLARE

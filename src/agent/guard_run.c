@@ -81,23 +81,24 @@ static CK_RV run_in(CK_SESSION_HANDLE handle, const struct run *run, shape_fn sh
 
 #define OP(name) (1U << GUARD_##name)
 
-#define RUN(name, shape, ops, step, ...) \
-  run_in(handle, &(const struct run){ #name, offsetof(CK_FUNCTION_LIST, name), ops, step }, shape, &(const struct arguments){ __VA_ARGS__ })
+#define RUN(name, shape, ops, step, ...)                                                           \
+  run_in(handle, &(const struct run){ #name, offsetof(CK_FUNCTION_LIST, name), ops, step }, shape, \
+         &(const struct arguments){ __VA_ARGS__ })
 
-#define TRANSFORM(name, ops, step)                                                                                 \
-  CK_RV guard_##name(CK_SESSION_HANDLE handle, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)      \
-  {                                                                                                                \
-    return RUN(name, shape_transform, ops, step, .in = in, .in_len = in_len, .out = out, .out_len = out_len);      \
+#define TRANSFORM(name, ops, step)                                                                            \
+  CK_RV guard_##name(CK_SESSION_HANDLE handle, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len) \
+  {                                                                                                           \
+    return RUN(name, shape_transform, ops, step, .in = in, .in_len = in_len, .out = out, .out_len = out_len); \
   }
-#define FINISH(name, ops)                                                                 \
-  CK_RV guard_##name(CK_SESSION_HANDLE handle, CK_BYTE *out, CK_ULONG *out_len)           \
-  {                                                                                       \
-    return RUN(name, shape_finish, ops, STEP_END, .out = out, .out_len = out_len);        \
+#define FINISH(name, ops)                                                          \
+  CK_RV guard_##name(CK_SESSION_HANDLE handle, CK_BYTE *out, CK_ULONG *out_len)    \
+  {                                                                                \
+    return RUN(name, shape_finish, ops, STEP_END, .out = out, .out_len = out_len); \
   }
-#define FEED(name, ops, step)                                                  \
-  CK_RV guard_##name(CK_SESSION_HANDLE handle, CK_BYTE *in, CK_ULONG in_len)   \
-  {                                                                            \
-    return RUN(name, shape_feed, ops, step, .in = in, .in_len = in_len);       \
+#define FEED(name, ops, step)                                                \
+  CK_RV guard_##name(CK_SESSION_HANDLE handle, CK_BYTE *in, CK_ULONG in_len) \
+  {                                                                          \
+    return RUN(name, shape_feed, ops, step, .in = in, .in_len = in_len);     \
   }
 
 TRANSFORM(C_Encrypt, OP(ENCRYPT), STEP_END)

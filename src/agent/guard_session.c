@@ -9,15 +9,9 @@ static const struct recovery {
   CK_RV rv;
   bool lost;
 } recoveries[] = {
-  { CKR_CRYPTOKI_NOT_INITIALIZED, true },
-  { CKR_SESSION_HANDLE_INVALID, false },
-  { CKR_SESSION_CLOSED, false },
-  { CKR_USER_NOT_LOGGED_IN, false },
-  { CKR_DEVICE_ERROR, false },
-  { CKR_DEVICE_REMOVED, false },
-  { CKR_TOKEN_NOT_PRESENT, false },
-  { CKR_TOKEN_NOT_RECOGNIZED, false },
-  { CKR_GENERAL_ERROR, false },
+  { CKR_CRYPTOKI_NOT_INITIALIZED, true }, { CKR_SESSION_HANDLE_INVALID, false }, { CKR_SESSION_CLOSED, false },
+  { CKR_USER_NOT_LOGGED_IN, false },      { CKR_DEVICE_ERROR, false },           { CKR_DEVICE_REMOVED, false },
+  { CKR_TOKEN_NOT_PRESENT, false },       { CKR_TOKEN_NOT_RECOGNIZED, false },   { CKR_GENERAL_ERROR, false },
   { CKR_FUNCTION_FAILED, false },
 };
 
@@ -276,11 +270,18 @@ static bool recover(struct guard_session *session, const struct recovery *recove
   return can_restart || nothing_lost;
 }
 
+static bool is_stale_handle(CK_RV rv)
+{
+  return rv == CKR_KEY_HANDLE_INVALID || rv == CKR_OBJECT_HANDLE_INVALID;
+}
+
 bool guard_try_again(struct guard_session *session, struct guard_try *attempt, CK_RV *rv)
 {
   struct guard_client *client = guard_client();
   const struct recovery *recovery = recovery_for(*rv);
-  bool again = false;
+  bool again = is_stale_handle(*rv) && attempt->count == 0;
+  if (again)
+    client->look_from = guard_clock();
   if (recovery)
     again = recover(session, recovery);
   else if (session->ops == 0 && session->objects == 0)

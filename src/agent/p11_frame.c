@@ -18,7 +18,8 @@ hf_err p11_frame_header(const uint8_t header[P11_FRAME_HEADER], struct p11_frame
 
 static hf_err wanted(uint64_t bytes)
 {
-  return bytes <= P11_FRAME_WANTED_MAX ? HF_OK : hf_fail(HF_ERR_LIMIT, "an answer of %llu bytes", (unsigned long long)bytes);
+  return bytes <= P11_FRAME_WANTED_MAX ? HF_OK
+                                       : hf_fail(HF_ERR_LIMIT, "an answer of %llu bytes", (unsigned long long)bytes);
 }
 
 static hf_err skip(struct hf_slice *in, size_t len)
@@ -85,8 +86,9 @@ static const struct part {
   const char *name;
   hf_err (*check)(struct hf_slice *in);
 } parts[] = {
-  { "ay", skip_bytes }, { "aA", check_attributes }, { "fA", check_wanted_attributes }, { "y", skip_byte },
-  { "u", skip_ulong },  { "s", skip_string },       { "z", skip_string },
+  { "ay", skip_bytes }, { "aA", check_attributes }, { "fA", check_wanted_attributes },
+  { "y", skip_byte },   { "u", skip_ulong },        { "s", skip_string },
+  { "z", skip_string },
 };
 
 static const struct part *part_at(const char *signature, size_t left)

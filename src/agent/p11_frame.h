@@ -10,7 +10,12 @@
 #include "holdfast/pkcs11.h"
 
 /* Big-endian: code, length of the options, length of the message. */
-enum { P11_FRAME_HEADER = 12, P11_FRAME_OPTIONS_MAX = 4096, P11_FRAME_MESSAGE_MAX = 4 << 20, P11_FRAME_WANTED_MAX = 4 << 20 };
+enum {
+  P11_FRAME_HEADER = 12,
+  P11_FRAME_OPTIONS_MAX = 4096,
+  P11_FRAME_MESSAGE_MAX = 4 << 20,
+  P11_FRAME_WANTED_MAX = 4 << 20
+};
 
 struct p11_frame {
   uint32_t code;

@@ -183,9 +183,9 @@ static void fail_next(enum fake_call call, CK_RV rv, unsigned times)
   controls->calls[call].fail = times;
 }
 
-static const CK_RV losses[] = { CKR_SESSION_HANDLE_INVALID,   CKR_SESSION_CLOSED, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED,
-                                CKR_TOKEN_NOT_PRESENT,        CKR_GENERAL_ERROR,  CKR_USER_NOT_LOGGED_IN,
-                                CKR_CRYPTOKI_NOT_INITIALIZED, CKR_FUNCTION_FAILED };
+static const CK_RV losses[] = { CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED,           CKR_DEVICE_ERROR,
+                                CKR_DEVICE_REMOVED,         CKR_TOKEN_NOT_PRESENT,        CKR_GENERAL_ERROR,
+                                CKR_USER_NOT_LOGGED_IN,     CKR_CRYPTOKI_NOT_INITIALIZED, CKR_FUNCTION_FAILED };
 
 static void a_client_goes_on_after_each_loss(void **state)
 {
@@ -392,20 +392,76 @@ static void frames_that_ask_for_too_much(void **state)
     { "000000", CKR_ARGUMENTS_BAD },
     { "00000003ffffffff", CKR_ARGUMENTS_BAD },
     /* C_GetSlotList "yfu" */
-    { "0000000400000003796675" "01" "00000010", CKR_OK },
-    { "0000000400000003796675" "01" "00100000", CKR_DEVICE_MEMORY },
+    { "0000000400000003796675"
+      "01"
+      "00000010",
+      CKR_OK },
+    { "0000000400000003796675"
+      "01"
+      "00100000",
+      CKR_DEVICE_MEMORY },
     /* C_Sign "uayfy" */
-    { "0000002b000000057561796679" "0000000000000001" "01" "00000002" "aabb" "00000200", CKR_OK },
-    { "0000002b000000057561796679" "0000000000000001" "01" "00000002" "aabb" "7fffffff", CKR_DEVICE_MEMORY },
-    { "0000002b000000057561796679" "0000000000000001" "01" "7fffffff" "aabb" "00000200", CKR_ARGUMENTS_BAD },
+    { "0000002b000000057561796679"
+      "0000000000000001"
+      "01"
+      "00000002"
+      "aabb"
+      "00000200",
+      CKR_OK },
+    { "0000002b000000057561796679"
+      "0000000000000001"
+      "01"
+      "00000002"
+      "aabb"
+      "7fffffff",
+      CKR_DEVICE_MEMORY },
+    { "0000002b000000057561796679"
+      "0000000000000001"
+      "01"
+      "7fffffff"
+      "aabb"
+      "00000200",
+      CKR_ARGUMENTS_BAD },
     /* C_GetAttributeValue "uufA" */
-    { "000000180000000475756641" "0000000000000001" "0000000000000001" "00000001" "00000003" "00000100", CKR_OK },
-    { "000000180000000475756641" "0000000000000001" "0000000000000001" "00000001" "00" "00000003" "00" "00000100", CKR_OK },
-    { "000000180000000475756641" "0000000000000001" "0000000000000001" "00000001" "00000003" "40000000", CKR_DEVICE_MEMORY },
-    { "000000180000000475756641" "0000000000000001" "0000000000000001" "7fffffff" "00000003" "00000100", CKR_ARGUMENTS_BAD },
+    { "000000180000000475756641"
+      "0000000000000001"
+      "0000000000000001"
+      "00000001"
+      "00000003"
+      "00000100",
+      CKR_OK },
+    { "000000180000000475756641"
+      "0000000000000001"
+      "0000000000000001"
+      "00000001"
+      "00"
+      "00000003"
+      "00"
+      "00000100",
+      CKR_OK },
+    { "000000180000000475756641"
+      "0000000000000001"
+      "0000000000000001"
+      "00000001"
+      "00000003"
+      "40000000",
+      CKR_DEVICE_MEMORY },
+    { "000000180000000475756641"
+      "0000000000000001"
+      "0000000000000001"
+      "7fffffff"
+      "00000003"
+      "00000100",
+      CKR_ARGUMENTS_BAD },
     /* C_FindObjectsInit "uaA" */
-    { "0000001a00000003756141" "0000000000000001" "00000000", CKR_OK },
-    { "0000001a00000003756141" "0000000000000001" "7fffffff", CKR_ARGUMENTS_BAD },
+    { "0000001a00000003756141"
+      "0000000000000001"
+      "00000000",
+      CKR_OK },
+    { "0000001a00000003756141"
+      "0000000000000001"
+      "7fffffff",
+      CKR_ARGUMENTS_BAD },
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
     if (check_frame(rows[i].hex) != rows[i].rv)
@@ -417,7 +473,9 @@ static void headers_and_error_frames(void **state)
   (void)state;
   struct p11_frame frame;
   const uint8_t good[] = { 0, 0, 0, 7, 0, 0, 0, 6, 0, 0, 0, 8 }, large[] = { 0, 0, 0, 7, 0, 0, 0, 6, 0xff, 0, 0, 8 };
-  const uint8_t answer[] = { 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 1, 'u', 0, 0, 0, 0, 0, 0, 0, 0x31 };
+  const uint8_t answer[] = {
+    0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 1, 'u', 0, 0, 0, 0, 0, 0, 0, 0x31
+  };
   HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(64);
   assert_hf_ok(p11_frame_header(good, &frame));
   assert_int_equal(frame.code, 7);
