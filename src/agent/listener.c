@@ -19,6 +19,7 @@
 enum {
   FDS_RESERVED = 64 + REFUSALS_MAX,
   FDS_FOR_CONNECTIONS_MIN = 8,
+  METRICS_RESERVED = 4,
   STACK_BYTES = 512 * 1024,
   TURN_MS = 500,
   BATCH = 32,
@@ -52,7 +53,7 @@ struct listener {
   atomic_ulong turns;
   pthread_mutex_t lock; /* of what follows */
   pthread_cond_t gone;
-  pthread_cond_t came;        /* for threads that have served and wait for more: a new thread costs more than a request */
+  pthread_cond_t came; /* for threads that have served and wait for more: a new thread costs more than a request */
   struct connection *waiting; /* never more than there are idle threads */
   size_t waiting_count, idle;
   size_t max, max_per_user, open;
@@ -78,8 +79,8 @@ static int open_spare(void)
 hf_err listener_new(struct agent *agent, const int fds[SOCKET_KINDS], struct listener **ret_listener)
 {
   struct listener *listener = calloc(1, sizeof(*listener));
-  size_t max = connections_max(agent->options);
-  struct connection *connections = calloc(max ? max : 1, sizeof(*connections));
+  size_t max = connections_max(agent->options) + METRICS_RESERVED;
+  struct connection *connections = calloc(max, sizeof(*connections));
   if (!listener || !connections) {
     free(listener);
     free(connections);
@@ -193,7 +194,10 @@ static bool give_to_idle_thread(struct listener *listener, struct connection *co
   return given;
 }
 
-/* A place for the connection; NULL where its user, or all together, have as many as they may. */
+/*
+ * A place for the connection; NULL where its user, on that socket, or all together have as many as they may. The last
+ * places are for the metrics alone: they are asked most when it is crowded.
+ */
 static struct connection *take_place(struct listener *listener, int fd, uid_t uid, enum socket_kind kind)
 {
   struct connection *place = NULL;
@@ -206,9 +210,10 @@ static struct connection *take_place(struct listener *listener, int fd, uid_t ui
       continue;
     }
     seen++;
-    same_user += connection->uid == uid;
+    same_user += connection->uid == uid && connection->kind == kind;
   }
-  if (place && same_user < listener->max_per_user) {
+  size_t max = kind == SOCKET_METRICS ? listener->max : listener->max - METRICS_RESERVED;
+  if (place && same_user < listener->max_per_user && listener->open < max) {
     *place = (struct connection){ .listener = listener, .fd = fd, .uid = uid, .kind = kind };
     listener->open++;
     metrics_set_open(listener->agent->metrics, listener->open);

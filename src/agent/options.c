@@ -267,7 +267,8 @@ static hf_err take_variable(const char *source, struct options_given *given, str
     given->source_pin = pin;
     HF_TRY(keep(source, &given->source));
     char *value = getenv(source + sizeof("env:") - 1);
-    hf_wipe(value, strlen(value));
+    if (value)
+      hf_wipe(value, strlen(value));
     unsetenv(source + sizeof("env:") - 1);
   }
   return hf_secret_new(hf_secret_data(given->source_pin), hf_secret_len(given->source_pin), ret_pin);
@@ -307,15 +308,28 @@ static hf_err default_module(struct options *options)
   return keep(path, &options->values[OPTION_MODULE_PATH]);
 }
 
-static hf_err check_number(enum option option, const char *text)
+static const struct {
+  enum option option;
+  unsigned long min;
+  bool size; /* K, M or G may follow */
+} numbers[] = {
+  { OPTION_CALL_DEADLINE, 0, false }, { OPTION_MEMORY_LIMIT, 0, true },    { OPTION_MAX_CONNECTIONS, 1, false },
+  { OPTION_MAX_PER_USER, 1, false },  { OPTION_CLIENT_TIMEOUT, 1, false }, { OPTION_IDLE_EXIT, 0, false },
+};
+
+static hf_err check_numbers(const struct options *options)
 {
-  static const enum option sizes[] = { OPTION_MEMORY_LIMIT };
-  size_t digits = strspn(text, "0123456789");
-  bool unit = option == sizes[0] && digits > 0 && text[digits] && strchr("KMG", text[digits]) && !text[digits + 1];
-  if (digits > 0 && digits < 10 && (!text[digits] || unit))
-    return HF_OK;
-  return hf_hint(hf_fail(HF_ERR_USAGE, "--%s %s is no number", rows[option].name, text), "%s",
-                 option == sizes[0] ? "Write it like 256M, or 0." : "Write it in digits.");
+  for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++) {
+    const char *text = options->values[numbers[i].option];
+    size_t digits = strspn(text, "0123456789");
+    bool unit = numbers[i].size && digits > 0 && text[digits] && strchr("KMG", text[digits]) && !text[digits + 1];
+    if (digits > 0 && digits < 10 && (!text[digits] || unit) && strtoul(text, NULL, 10) >= numbers[i].min)
+      continue;
+    hf_err e = hf_fail(HF_ERR_USAGE, "--%s %s is no number%s", rows[numbers[i].option].name, text,
+                       numbers[i].min ? " above 0" : "");
+    return hf_hint(e, "%s", numbers[i].size ? "Write it like 256M, or 0." : "Write it in digits.");
+  }
+  return HF_OK;
 }
 
 static const char *const level_names[] = {
@@ -325,10 +339,11 @@ static const char *const level_names[] = {
   [HF_LOG_DEBUG] = "debug",
 };
 
-static hf_err check_words(const struct options *options)
+static hf_err check(const struct options *options)
 {
   enum hf_log_level level;
   enum audit_target target;
+  HF_TRY(check_numbers(options));
   HF_TRY(audit_target_parse(options->values[OPTION_AUDIT], &target));
   return options_log_level(options, &level);
 }
@@ -346,15 +361,6 @@ hf_err options_log_level(const struct options *options, enum hf_log_level *ret_l
     return HF_OK;
   }
   return hf_hint(hf_fail(HF_ERR_USAGE, "there is no log level '%s'", name), "It is error, warn, info, debug or trace.");
-}
-
-static hf_err check(const struct options *options)
-{
-  static const enum option numbers[] = { OPTION_CALL_DEADLINE, OPTION_MEMORY_LIMIT,   OPTION_MAX_CONNECTIONS,
-                                         OPTION_MAX_PER_USER,  OPTION_CLIENT_TIMEOUT, OPTION_IDLE_EXIT };
-  for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++)
-    HF_TRY(check_number(numbers[i], options->values[numbers[i]]));
-  return check_words(options);
 }
 
 static hf_err load(struct options_given *given, struct options *options)

@@ -34,7 +34,7 @@
     "where audit lines go: auto, journal, json or off")                                                             \
   X(LOG_LEVEL, "log-level", "LEVEL", "HOLDFAST_AGENT_LOG_LEVEL", NONE, "info", "error, warn, info, debug or trace") \
   X(CALL_DEADLINE, "call-deadline", "SECONDS", NULL, NONE, "30",                                                    \
-    "restart the worker when a call into the module takes longer")                                                  \
+    "restart the worker when a call into the module takes longer; 0: never")                                        \
   X(MEMORY_LIMIT, "memory-limit", "SIZE", NULL, NONE, "256M", "restart the worker when it outgrows this; 0: never") \
   X(MAX_CONNECTIONS, "max-connections", "N", NULL, NONE, "2048", "connections at once, of all users")               \
   X(MAX_PER_USER, "max-per-user", "N", NULL, NONE, "1024", "connections at once, of one user")                      \

@@ -22,7 +22,7 @@
 enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 10000, STEADY_MS = 30000, SILENCE_MAX_MS = 10000 };
 
 /* What the worker's end is to be followed by. */
-enum ending { ENDING_NONE, ENDING_REPLACE, ENDING_STOP };
+enum ending { ENDING_NONE, ENDING_OUTGROWN, ENDING_REPLACE, ENDING_STOP };
 
 struct supervisor {
   struct options_given *given;
@@ -156,7 +156,8 @@ static void worker_ended(struct supervisor *s, int status)
   s->start_ms = s->now_ms;
   if (s->ending == ENDING_REPLACE)
     return;
-  describe_end(s, status);
+  if (s->ending == ENDING_NONE)
+    describe_end(s, status);
   bool steady = s->now_ms - s->started_ms > STEADY_MS;
   s->backoff_ms = steady || !s->backoff_ms ? BACKOFF_MIN_MS : s->backoff_ms * 2;
   if (s->backoff_ms > BACKOFF_MAX_MS)
@@ -191,8 +192,7 @@ static void check_memory(struct supervisor *s)
   if (limit == 0 || resident <= limit || s->ending != ENDING_NONE)
     return;
   snprintf(s->last_end, sizeof(s->last_end), "outgrew the memory limit: %zu MiB", resident >> 20);
-  hf_log(HF_LOG_ERROR, "the worker %s; it is replaced", s->last_end);
-  end_worker(s, ENDING_REPLACE);
+  end_worker(s, ENDING_OUTGROWN);
 }
 
 static void hear(struct supervisor *s)

@@ -112,7 +112,7 @@ static void *watch(void *arg)
   unsigned since_beat_ms = 0, stalled_ms = 0;
   for (;;) {
     poll(NULL, 0, WATCH_MS);
-    const char *what = deadline_overrun(limit_ns);
+    const char *what = limit_ns ? deadline_overrun(limit_ns) : NULL;
     if (what) {
       report(worker, WORKER_HUNG, what);
       _exit(WORKER_HUNG_STATUS);

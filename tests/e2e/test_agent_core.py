@@ -124,6 +124,7 @@ def test_a_leak_ends_at_the_memory_limit(start, faulty, make_key):
     agent.wait_for_line("outgrew the memory limit")
     agent_kit.wait_until(lambda: agent.worker != before, "new worker")
     assert agent.client.sign(b"x", uri)
+    assert agent.status()["worker_last_end"].startswith("outgrew the memory limit: ")
 
 
 def test_a_module_that_always_crashes_is_started_ever_more_seldom(start, faulty, workdir):
@@ -185,6 +186,8 @@ def test_over_the_quota_the_answer_comes_at_once(start):
     held = [raw(agent) for _ in range(5)]
     with pytest.raises(p11_server_client.ServerError, match="too many connections"):
         agent.client.ping()
+    assert agent.metrics()["connections_refused_total"] == 1
+    assert agent.status()["connections_open"] == 6
     for connection in held:
         connection.close()
     agent_kit.wait_until(lambda: _pings(agent), "room")
@@ -498,6 +501,7 @@ def test_a_wrong_pin_is_tried_once_whatever_dies(start, faulty, token, make_key)
     (["--socket-pth", "x"], "Did you mean --socket-path?"),
     (["extra"], 'does not take "extra"'),
     (["--call-deadline", "soon"], "--call-deadline soon is no number"),
+    (["--client-timeout", "0"], "--client-timeout 0 is no number above 0"),
     (["--log-level", "loud"], "there is no log level 'loud'"),
     (["--audit", "paper"], "there is no audit target 'paper'"),
     (["--socket-group", "no-such-group"], "there is no group 'no-such-group'"),
