@@ -5,6 +5,8 @@ import base64
 
 import pytest
 
+from agent_kit import Agent
+
 PADDING = {"pss": ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"], "pkcs1": [], "ecdsa": []}
 
 
@@ -79,3 +81,15 @@ def test_what_cannot_be(hf, make_key, workdir, args, text):
     result = hf(*[uri if arg == "KEY" else arg for arg in args], code=None)
     assert result.code != 0 and text in result.stderr and "hint:" in result.stderr
     assert not (workdir / "sig").exists()
+
+
+def test_through_the_agent_without_a_pin(run, holdfast, server, build, workdir, module, token, make_key, verify):
+    agent = Agent(server, build, workdir / "agent", module, pin_source=token.pin_file)
+    uri = make_key("key")
+    run([holdfast, "config", "set", "device.cryptoki.mode", "socket"])
+    run([holdfast, "config", "set", "device.cryptoki.pkcs11_socket_path", agent.pkcs11])
+    (workdir / "data").write_text("x")
+    run([holdfast, "pubkey", uri, "--out", "pub.pem"])
+    run([holdfast, "sign", uri, "data", "--out", "sig"])
+    verify("sha256", "ecdsa")
+    assert any(line["socket"] == "pkcs11" and line.get("op") == "sign" for line in agent.audit())
