@@ -69,7 +69,7 @@ static hf_err add_text(struct guard_session *session, CK_OBJECT_HANDLE real, con
   return e.code == HF_ERR_ATTRIBUTE_TYPE_INVALID || e.code == HF_ERR_ATTRIBUTE_SENSITIVE ? HF_OK : e;
 }
 
-static bool is_partial(CK_RV rv)
+bool guard_is_partial(CK_RV rv)
 {
   return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_BUFFER_TOO_SMALL;
 }
@@ -87,7 +87,7 @@ static CK_RV look(struct guard_session *session, CK_OBJECT_HANDLE real, struct g
     { CKA_ID, seen.id, sizeof(seen.id) },
   };
   CK_RV rv = F->C_GetAttributeValue(REAL(session), real, attrs, HF_ARRAY_LEN(attrs));
-  if (rv != CKR_OK && !is_partial(rv))
+  if (rv != CKR_OK && !guard_is_partial(rv))
     return rv;
   struct guard_object object = {
     .token = session->token,

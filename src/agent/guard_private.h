@@ -152,6 +152,8 @@ void guard_op_end(struct guard_session *session, unsigned ops, CK_RV rv);
 /* Within a call. missing: the code where the client does not know it, or it is gone. */
 CK_RV guard_object_real(struct guard_session *session, CK_OBJECT_HANDLE handle, CK_RV missing,
                         CK_OBJECT_HANDLE *ret_real);
+/* Whether C_GetAttributeValue answered what it could. */
+bool guard_is_partial(CK_RV rv);
 /* NULL where the client has not been shown it. */
 struct guard_object *guard_object_get(struct guard_session *session, CK_OBJECT_HANDLE handle);
 /* Within a call: enters what the call has made. owner: for a session object. */
@@ -192,10 +194,11 @@ double guard_clock(void);
 /* The functions of the list, by file; guard.c joins them. */
 #define GUARD_FUNCTIONS(X)                                                                                             \
   X(C_Initialize)                                                                                                      \
-  X(C_Finalize) X(C_GetInfo) X(C_GetFunctionList) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo)                  \
-      X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN) X(C_OpenSession)             \
-          X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_GetOperationState) X(C_SetOperationState)    \
-              X(C_Login) X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize)           \
+  X(C_Finalize)                                                                                                        \
+  X(C_GetInfo) X(C_GetFunctionList) X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo) X(C_GetMechanismList)          \
+      X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN) X(C_OpenSession) X(C_CloseSession)                 \
+          X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_GetOperationState) X(C_SetOperationState) X(C_Login)           \
+              X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject) X(C_GetObjectSize)                      \
                   X(C_GetAttributeValue) X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects)                  \
                       X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal)         \
                           X(C_DecryptInit) X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit)           \

@@ -286,7 +286,7 @@ bool guard_try_again(struct guard_session *session, struct guard_try *attempt, C
     again = recover(session, recovery);
   else if (session->ops == 0 && session->objects == 0)
     end_lease(session, true);
-  attempt->restart = session->ops != 0;
+  attempt->restart = attempt->restart || session->ops != 0;
   p11_module_leave(client->module);
   deadline_end(attempt->deadline);
   attempt->count++;

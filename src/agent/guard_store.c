@@ -23,10 +23,19 @@ static bool wants_token(const CK_ATTRIBUTE *attrs, CK_ULONG count, bool otherwis
   return otherwise;
 }
 
+/* The real session may be able to write all the same: it is another one each time. */
+static CK_RV check_writable(const struct guard_session *s, bool is_token)
+{
+  return is_token && !(s->flags & CKF_RW_SESSION) ? CKR_SESSION_READ_ONLY : CKR_OK;
+}
+
 CK_RV guard_ask_create(const char *function, struct guard_session *s, const CK_ATTRIBUTE *attrs, CK_ULONG count,
                        struct guard_request *request)
 {
-  return wants_token(attrs, count, false) ? guard_ask_token(function, POLICY_CREATE, s->token, request) : CKR_OK;
+  if (!wants_token(attrs, count, false))
+    return CKR_OK;
+  CK_RV rv = check_writable(s, true);
+  return rv == CKR_OK ? guard_ask_token(function, POLICY_CREATE, s->token, request) : rv;
 }
 
 /* The real handles of all that match, then what of them the client may see. */
@@ -143,12 +152,54 @@ static CK_RV real_of(struct guard_session *s, CK_OBJECT_HANDLE handle, CK_OBJECT
   return guard_object_real(s, handle, CKR_OBJECT_HANDLE_INVALID, ret_real);
 }
 
+/* What a key is made of. */
+static bool is_secret(CK_ATTRIBUTE_TYPE type)
+{
+  static const CK_ATTRIBUTE_TYPE types[] = { CKA_VALUE,      CKA_PRIVATE_EXPONENT, CKA_PRIME_1,    CKA_PRIME_2,
+                                             CKA_EXPONENT_1, CKA_EXPONENT_2,       CKA_COEFFICIENT };
+  for (size_t i = 0; i < HF_ARRAY_LEN(types); i++)
+    if (types[i] == type)
+      return true;
+  return false;
+}
+
+/* A client may use a key, and never has it: not even one that the token would give away. */
+static bool is_withheld(const struct guard_object *object, CK_ATTRIBUTE_TYPE type)
+{
+  bool is_key = object->object_class == CKO_PRIVATE_KEY || object->object_class == CKO_SECRET_KEY;
+  return is_key && (object->is_token || object->copied) && is_secret(type);
+}
+
+/* The agent authenticates each use: the client has no PIN to do it with. */
+static void hide_authenticate(CK_ATTRIBUTE *attr)
+{
+  if (attr->type == CKA_ALWAYS_AUTHENTICATE && attr->pValue && attr->ulValueLen == sizeof(CK_BBOOL))
+    *(CK_BBOOL *)attr->pValue = CK_FALSE;
+}
+
 static CK_RV get_attributes(struct guard_session *s, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *attrs, CK_ULONG count)
 {
+  CK_ATTRIBUTE asked[TEMPLATE_MAX];
   CK_OBJECT_HANDLE real;
+  CK_ULONG n = 0;
   CK_RV rv = real_of(s, handle, &real);
-  if (rv == CKR_OK)
-    rv = F->C_GetAttributeValue(REAL(s), real, attrs, count);
+  if (rv != CKR_OK)
+    return rv;
+  const struct guard_object *object = guard_object_get(s, handle);
+  for (CK_ULONG i = 0; i < count; i++)
+    if (!is_withheld(object, attrs[i].type))
+      asked[n++] = attrs[i];
+  rv = F->C_GetAttributeValue(REAL(s), real, asked, n);
+  if (rv != CKR_OK && !guard_is_partial(rv))
+    return rv;
+  n = 0;
+  for (CK_ULONG i = 0; i < count; i++) {
+    bool withheld = is_withheld(object, attrs[i].type);
+    attrs[i].ulValueLen = withheld ? CK_UNAVAILABLE_INFORMATION : asked[n++].ulValueLen;
+    if (withheld && rv == CKR_OK)
+      rv = CKR_ATTRIBUTE_SENSITIVE;
+    hide_authenticate(&attrs[i]);
+  }
   return rv;
 }
 
@@ -158,13 +209,7 @@ CK_RV guard_C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE objec
   CK_RV rv = guard_session_get(handle, &s);
   if (rv == CKR_OK)
     rv = guard_check_template(attrs, count);
-  if (rv == CKR_OK)
-    rv = GUARD_CALL(s, "C_GetAttributeValue", get_attributes(s, object, attrs, count));
-  /* The agent authenticates each use: the client has no PIN to do it with. */
-  for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
-    if (attrs[i].type == CKA_ALWAYS_AUTHENTICATE && attrs[i].pValue && attrs[i].ulValueLen == sizeof(CK_BBOOL))
-      *(CK_BBOOL *)attrs[i].pValue = CK_FALSE;
-  return rv;
+  return rv == CKR_OK ? GUARD_CALL(s, "C_GetAttributeValue", get_attributes(s, object, attrs, count)) : rv;
 }
 
 static CK_RV object_size(struct guard_session *s, CK_OBJECT_HANDLE handle, CK_ULONG *size)
@@ -203,8 +248,8 @@ CK_RV guard_C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE objec
   if (rv == CKR_OK)
     rv = guard_check_template(attrs, count);
   struct guard_object *object = rv == CKR_OK ? guard_object_get(s, object_handle) : NULL;
-  if (rv == CKR_OK && !object)
-    rv = CKR_OBJECT_HANDLE_INVALID;
+  if (rv == CKR_OK)
+    rv = object ? check_writable(s, object->is_token) : CKR_OBJECT_HANDLE_INVALID;
   if (rv == CKR_OK && object->made_here && object->is_token)
     rv = guard_ask_token("C_SetAttributeValue", POLICY_CREATE, s->token, &request);
   else if (rv == CKR_OK)
@@ -234,7 +279,9 @@ CK_RV guard_C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_ha
   CK_RV rv = guard_session_get(handle, &s);
   struct guard_object *object = rv == CKR_OK ? guard_object_get(s, object_handle) : NULL;
   if (rv == CKR_OK)
-    rv = object ? guard_ask_object("C_DestroyObject", POLICY_DELETE, object, &request) : CKR_OBJECT_HANDLE_INVALID;
+    rv = object ? check_writable(s, object->is_token) : CKR_OBJECT_HANDLE_INVALID;
+  if (rv == CKR_OK)
+    rv = guard_ask_object("C_DestroyObject", POLICY_DELETE, object, &request);
   if (rv != CKR_OK)
     return rv;
   rv = GUARD_CALL(s, "C_DestroyObject", destroy(s, object_handle));
@@ -306,7 +353,10 @@ CK_RV guard_C_CopyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handl
   struct guard_object *object = rv == CKR_OK ? guard_object_get(s, object_handle) : NULL;
   if (rv == CKR_OK && !object)
     rv = CKR_OBJECT_HANDLE_INVALID;
-  if (rv == CKR_OK && wants_token(attrs, count, object->is_token))
+  bool stays = rv == CKR_OK && wants_token(attrs, count, object->is_token);
+  if (rv == CKR_OK)
+    rv = check_writable(s, stays);
+  if (rv == CKR_OK && stays)
     rv = guard_ask_token("C_CopyObject", POLICY_CREATE, s->token, &request);
   if (rv != CKR_OK)
     return rv;

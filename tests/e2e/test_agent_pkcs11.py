@@ -507,6 +507,7 @@ def test_the_command_line_in_mode_socket(start, run, holdfast, token, make_key, 
     agent = start()
     socket_mode(agent)
     assert "tls" in run([holdfast, "key", "list"]).stdout
+    assert "tls" in run([holdfast, "key", "list", "--module", f"unix:path={agent.pkcs11}"]).stdout
     run([holdfast, "key", "generate", "--label", "fresh"])
     assert "fresh" in run([holdfast, "key", "list"]).stdout
     answer = run([holdfast, "key", "delete", f"{token.uri};object=tls", "--yes"], code=None)

@@ -370,6 +370,30 @@ static void parameters_of_unknown_form_stay_outside(void **state)
   assert_int_equal(controls->calls[FAKE_SIGN_INIT].seen, 0);
 }
 
+static void a_key_is_used_and_never_had(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE session = session_of(CKF_RW_SESSION);
+  CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+  CK_BYTE label[16], value[64], p256[] = { 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 };
+  CK_MECHANISM mechanism = { CKM_EC_KEY_PAIR_GEN, NULL, 0 };
+  CK_ATTRIBUTE public[] = { { CKA_TOKEN, &yes, 1 }, { CKA_EC_PARAMS, p256, sizeof(p256) } };
+  CK_ATTRIBUTE private[] = {
+    { CKA_TOKEN, &yes, 1 },    { CKA_PRIVATE, &yes, 1 },     { CKA_SIGN, &yes, 1 },
+    { CKA_SENSITIVE, &no, 1 }, { CKA_EXTRACTABLE, &yes, 1 }, { CKA_LABEL, label, 4 },
+  };
+  CK_OBJECT_HANDLE halves[2];
+  memcpy(label, "open", 4);
+  assert_rv(f->C_GenerateKeyPair(session_of(0), &mechanism, public, 2, private, 6, &halves[0], &halves[1]),
+            CKR_SESSION_READ_ONLY);
+  assert_ok(f->C_GenerateKeyPair(session, &mechanism, public, 2, private, 6, &halves[0], &halves[1]));
+  CK_ATTRIBUTE asked[] = { { CKA_VALUE, value, sizeof(value) }, { CKA_LABEL, label, sizeof(label) } };
+  assert_rv(f->C_GetAttributeValue(session, halves[1], asked, 2), CKR_ATTRIBUTE_SENSITIVE);
+  assert_int_equal(asked[0].ulValueLen, CK_UNAVAILABLE_INFORMATION);
+  assert_int_equal(asked[1].ulValueLen, 4);
+  assert_ok(sign(session, halves[1]));
+}
+
 /* Frames */
 
 static CK_RV check_frame(const char *hex)
@@ -379,93 +403,40 @@ static CK_RV check_frame(const char *hex)
   return p11_frame_check(hf_slice(message.data, message.len));
 }
 
+/* clang-format off */
+static const struct {
+  const char *hex;
+  CK_RV rv;
+} frames[] = {
+  /* C_GetInfo "" */
+  { "0000000300000000", CKR_OK },
+  { "000000030000000000", CKR_ARGUMENTS_BAD },
+  { "000000", CKR_ARGUMENTS_BAD },
+  { "00000003ffffffff", CKR_ARGUMENTS_BAD },
+  /* C_GetSlotList "yfu" */
+  { "0000000400000003796675" "01" "00000010", CKR_OK },
+  { "0000000400000003796675" "01" "00100000", CKR_DEVICE_MEMORY },
+  /* C_Sign "uayfy" */
+  { "0000002b000000057561796679" "0000000000000001" "01" "00000002" "aabb" "00000200", CKR_OK },
+  { "0000002b000000057561796679" "0000000000000001" "01" "00000002" "aabb" "7fffffff", CKR_DEVICE_MEMORY },
+  { "0000002b000000057561796679" "0000000000000001" "01" "7fffffff" "aabb" "00000200", CKR_ARGUMENTS_BAD },
+  /* C_GetAttributeValue "uufA" */
+  { "000000180000000475756641" "0000000000000001" "0000000000000001" "00000001" "00000003" "00000100", CKR_OK },
+  { "000000180000000475756641" "0000000000000001" "0000000000000001" "00000001" "00" "00000003" "00" "00000100", CKR_OK },
+  { "000000180000000475756641" "0000000000000001" "0000000000000001" "00000001" "00000003" "40000000", CKR_DEVICE_MEMORY },
+  { "000000180000000475756641" "0000000000000001" "0000000000000001" "7fffffff" "00000003" "00000100", CKR_ARGUMENTS_BAD },
+  /* C_FindObjectsInit "uaA" */
+  { "0000001a00000003756141" "0000000000000001" "00000000", CKR_OK },
+  { "0000001a00000003756141" "0000000000000001" "7fffffff", CKR_ARGUMENTS_BAD },
+};
+/* clang-format on */
+
 static void frames_that_ask_for_too_much(void **state)
 {
   (void)state;
-  static const struct {
-    const char *hex;
-    CK_RV rv;
-  } rows[] = {
-    /* C_GetInfo "" */
-    { "0000000300000000", CKR_OK },
-    { "000000030000000000", CKR_ARGUMENTS_BAD },
-    { "000000", CKR_ARGUMENTS_BAD },
-    { "00000003ffffffff", CKR_ARGUMENTS_BAD },
-    /* C_GetSlotList "yfu" */
-    { "0000000400000003796675"
-      "01"
-      "00000010",
-      CKR_OK },
-    { "0000000400000003796675"
-      "01"
-      "00100000",
-      CKR_DEVICE_MEMORY },
-    /* C_Sign "uayfy" */
-    { "0000002b000000057561796679"
-      "0000000000000001"
-      "01"
-      "00000002"
-      "aabb"
-      "00000200",
-      CKR_OK },
-    { "0000002b000000057561796679"
-      "0000000000000001"
-      "01"
-      "00000002"
-      "aabb"
-      "7fffffff",
-      CKR_DEVICE_MEMORY },
-    { "0000002b000000057561796679"
-      "0000000000000001"
-      "01"
-      "7fffffff"
-      "aabb"
-      "00000200",
-      CKR_ARGUMENTS_BAD },
-    /* C_GetAttributeValue "uufA" */
-    { "000000180000000475756641"
-      "0000000000000001"
-      "0000000000000001"
-      "00000001"
-      "00000003"
-      "00000100",
-      CKR_OK },
-    { "000000180000000475756641"
-      "0000000000000001"
-      "0000000000000001"
-      "00000001"
-      "00"
-      "00000003"
-      "00"
-      "00000100",
-      CKR_OK },
-    { "000000180000000475756641"
-      "0000000000000001"
-      "0000000000000001"
-      "00000001"
-      "00000003"
-      "40000000",
-      CKR_DEVICE_MEMORY },
-    { "000000180000000475756641"
-      "0000000000000001"
-      "0000000000000001"
-      "7fffffff"
-      "00000003"
-      "00000100",
-      CKR_ARGUMENTS_BAD },
-    /* C_FindObjectsInit "uaA" */
-    { "0000001a00000003756141"
-      "0000000000000001"
-      "00000000",
-      CKR_OK },
-    { "0000001a00000003756141"
-      "0000000000000001"
-      "7fffffff",
-      CKR_ARGUMENTS_BAD },
-  };
-  for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
-    if (check_frame(rows[i].hex) != rows[i].rv)
-      fail_msg("row %zu: 0x%lx", i, check_frame(rows[i].hex));
+  for (size_t i = 0; i < HF_ARRAY_LEN(frames); i++)
+    if (check_frame(frames[i].hex) != frames[i].rv)
+      fail_msg("frame %zu: 0x%lx", i, check_frame(frames[i].hex));
 }
 
 static void headers_and_error_frames(void **state)
@@ -502,6 +473,7 @@ int main(void)
     TEST(a_pin_is_not_tried_again),
     TEST(nothing_works_before_initialize),
     TEST(parameters_of_unknown_form_stay_outside),
+    TEST(a_key_is_used_and_never_had),
     cmocka_unit_test(frames_that_ask_for_too_much),
     cmocka_unit_test(headers_and_error_frames),
   };
