@@ -75,6 +75,8 @@ static void print_tokens(const json_t *status)
     snprintf(text, sizeof(text), "%s (serial %s): %s", label ? label : "", serial ? serial : "", state ? state : "");
     print_line(i ? "" : "Tokens:", text);
   }
+  if (tokens && json_array_size(tokens) == 0)
+    print_line("Tokens:", "none");
 }
 
 static hf_err run_status(const struct cli_args *args)

@@ -253,6 +253,28 @@ def test_few_descriptors_shed_connections_and_not_the_agent(start, make_key):
     assert agent.status()["worker_restarts"] == 0
 
 
+def test_no_descriptor_left_is_told_to_the_newest_client_alone(start, run, make_key):
+    uri = make_key("tls")
+    agent = start()
+    agent.client.sign(b"x", uri)
+    worker = agent.worker
+    time.sleep(0.2)
+    held = raw(agent)
+    time.sleep(0.2)
+    used = [int(name) for name in os.listdir(f"/proc/{worker}/fd")]
+    assert sorted(used) == list(range(len(used)))
+    run(["prlimit", f"--pid={worker}", f"--nofile={len(used)}:"])
+    with raw(agent) as connection:
+        assert b"too many connections" in p11_server_client.read_all(connection)
+    agent.wait_for_line("no descriptor is left: a connection was refused")
+    run(["prlimit", f"--pid={worker}", "--nofile=1024:"])
+    held.sendall(p11_server_client.frame(8))
+    held.shutdown(socket.SHUT_WR)
+    assert p11_server_client.read_all(held) == p11_server_client.frame(9)
+    assert agent.client.sign(b"x", uri)
+    assert agent.worker == worker
+
+
 def test_metrics_for_curl_and_without_http(start, run):
     agent = start()
     text = run(["curl", "-sS", "--unix-socket", agent.metrics_socket, "http://agent/metrics"], extra_env={"LD_PRELOAD": ""}).stdout
