@@ -74,8 +74,9 @@ static hf_err parse(struct config *config, struct hf_buf *text)
     char *near = strstr(error.text, " near ");
     if (near)
       *near = '\0';
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "%s, line %d, column %d: %s", config->path, error.line, error.column, error.text),
-                   "Correct the JSON there.");
+    return hf_hint(
+        hf_fail(HF_ERR_CONFIG, "%s, line %d, column %d: %s", config->path, error.line, error.column, error.text),
+        "Correct the JSON there.");
   }
   if (!json_is_object(config->root))
     return hf_fail(HF_ERR_CONFIG, "%s must hold one JSON object", config->path);
@@ -89,8 +90,9 @@ static hf_err warn(struct config *config)
   bool pin = config_is_set(config, CONFIG_DEVICE_CRYPTOKI_PIN);
   if (!open && !pin)
     return HF_OK;
-  int n = asprintf(&config->warning, "%s %s%s", config->path, pin ? "holds the PIN; device.cryptoki.pin_source is safer" : "",
-                   open ? (pin ? "; and others may read it: 'chmod 600' it" : "can be read by others: 'chmod 600' it") : "");
+  int n = asprintf(
+      &config->warning, "%s %s%s", config->path, pin ? "holds the PIN; device.cryptoki.pin_source is safer" : "",
+      open ? (pin ? "; and others may read it: 'chmod 600' it" : "can be read by others: 'chmod 600' it") : "");
   if (n >= 0)
     return HF_OK;
   config->warning = NULL;
@@ -230,14 +232,9 @@ hf_err config_save(const struct config *config)
 
 hf_err config_module(const struct config *config, char *out, size_t size)
 {
-  const char *mode = config_get(config, CONFIG_DEVICE_CRYPTOKI_MODE);
-  const char *path = config_get(config, CONFIG_DEVICE_CRYPTOKI_MODULE_PATH);
-  if (strcmp(mode, "off") == 0)
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is off in %s", config->path),
-                   "Set it to module, or to socket for the key agent.");
-  bool socket = strcmp(mode, "socket") == 0;
-  if (socket)
-    path = config_get(config, CONFIG_DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH);
+  bool socket = strcmp(config_get(config, CONFIG_DEVICE_CRYPTOKI_MODE), "socket") == 0;
+  const char *path =
+      config_get(config, socket ? CONFIG_DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH : CONFIG_DEVICE_CRYPTOKI_MODULE_PATH);
   int len = snprintf(out, size, "%s%s", socket ? "unix:path=" : "", path ? path : "");
   return len >= 0 && (size_t)len < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
 }

@@ -122,8 +122,8 @@ hf_err config_unset(struct config *config, enum config_key key);
 hf_err config_save(const struct config *config);
 
 /*
- * The module as p11_module_open takes it: in mode socket the key agent's socket, in mode module module_path; "" where the
- * latter is not set. Fails with CONFIG in mode off.
+ * The module as p11_module_open takes it: in mode socket the key agent's socket, else module_path; "" where the latter is
+ * not set.
  */
 hf_err config_module(const struct config *config, char *out, size_t size);
 
