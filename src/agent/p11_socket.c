@@ -21,13 +21,14 @@
 /* Of the file: the client's version byte, ours over the next one, then the request, then the answer. */
 enum { VERSION_AT = 0, ANSWERED_VERSION_AT = 1, REQUEST_AT = 2 };
 
-enum { ANSWER_MAX = 64 << 20, READ_AHEAD = 4096 };
+enum { ANSWER_MAX = 64 << 20, READ_AHEAD = 4096, FILE_MAX = 64 << 10 };
 
 struct channel {
   int client;
   int file;
   struct hf_buf request; /* the file's first bytes, then what came from the client: a frame, and what came after it */
   size_t request_len;    /* of it up to the frame's end */
+  off_t at;              /* where the next request goes: the file's end, and its offset */
   struct hf_buf answer;
 };
 
@@ -71,36 +72,46 @@ static hf_err write_all(int fd, const uint8_t *data, size_t len)
   return HF_OK;
 }
 
-/* Puts the request into the file, and nothing after it. */
+/* Appends the request to the file, which starts anew now and then. */
 static hf_err fill_file(struct channel *channel)
 {
   size_t len = channel->request_len;
-  if (ftruncate(channel->file, (off_t)len) != 0 || lseek(channel->file, 0, SEEK_SET) != 0)
-    return hf_fail_errno(errno, "a file in memory");
+  if (channel->at > FILE_MAX) {
+    if (ftruncate(channel->file, 0) != 0 || lseek(channel->file, 0, SEEK_SET) != 0)
+      return hf_fail_errno(errno, "a file in memory");
+    channel->at = 0;
+  }
   errno = EIO;
-  if (pwrite(channel->file, channel->request.data, len, 0) != (ssize_t)len)
+  if (pwrite(channel->file, channel->request.data, len, channel->at) != (ssize_t)len)
     return hf_fail_errno(errno, "a file in memory");
   return HF_OK;
 }
 
-/* Has libp11-kit work on the request; what it appends to the file is the answer. */
+/* All that libp11-kit has written after the request. */
+static hf_err read_answer(struct channel *channel)
+{
+  off_t start = channel->at + (off_t)channel->request_len;
+  ssize_t n;
+  channel->answer.len = 0;
+  do {
+    uint8_t *room;
+    HF_TRY(hf_buf_reserve(&channel->answer, READ_AHEAD, &room));
+    n = pread(channel->file, room, READ_AHEAD, start + (off_t)channel->answer.len);
+    if (n < 0)
+      return hf_fail_errno(errno, "a file in memory");
+    hf_buf_commit(&channel->answer, (size_t)n);
+  } while (n == READ_AHEAD);
+  channel->at = start + (off_t)channel->answer.len;
+  return HF_OK;
+}
+
+/* Has libp11-kit work on the request. It reads on to the file's end, which is behind its answer. */
 static hf_err serve_file(struct channel *channel)
 {
   HF_TRY(fill_file(channel));
   if (p11_kit_remote_serve_module(guard_functions(), channel->file, channel->file) != 0)
     return hf_fail(HF_ERR_PARSE, "a PKCS #11 request that libp11-kit does not understand");
-  off_t end = lseek(channel->file, 0, SEEK_END);
-  off_t start = (off_t)channel->request_len;
-  uint8_t *room;
-  channel->answer.len = 0;
-  if (end < start)
-    return hf_fail(HF_ERR_INTERNAL, "no answer to a PKCS #11 request");
-  HF_TRY(hf_buf_reserve(&channel->answer, (size_t)(end - start), &room));
-  errno = EIO;
-  if (pread(channel->file, room, (size_t)(end - start), start) != end - start)
-    return hf_fail_errno(errno, "a file in memory");
-  hf_buf_commit(&channel->answer, (size_t)(end - start));
-  return HF_OK;
+  return read_answer(channel);
 }
 
 /* What came after the request is the beginning of the next one. */
@@ -123,6 +134,7 @@ static hf_err agree_on_version(struct channel *channel, bool *ret_end)
   channel->request.data[VERSION_AT] = channel->request.data[REQUEST_AT];
   channel->request_len = REQUEST_AT;
   HF_TRY(serve_file(channel));
+  /* The first request is at the file's beginning. */
   if (pread(channel->file, &version, 1, ANSWERED_VERSION_AT) != 1)
     return hf_fail_errno(EIO, "a file in memory");
   channel->request.data[VERSION_AT] = version;
