@@ -101,7 +101,8 @@ static double start_time(const struct rig *rig)
       _exit(write(ends[1], &seconds, sizeof(seconds)) == sizeof(seconds) ? 0 : 1);
     }
     close(ends[1]);
-    rig_check(rig, read(ends[0], &times[i], sizeof(times[i])) == sizeof(times[i]) ? CKR_OK : CKR_GENERAL_ERROR, "a child");
+    rig_check(rig, read(ends[0], &times[i], sizeof(times[i])) == sizeof(times[i]) ? CKR_OK : CKR_GENERAL_ERROR,
+              "a child");
     close(ends[0]);
     waitpid(child, NULL, 0);
   }
@@ -135,7 +136,8 @@ int main(int argc, char **argv)
     return 2;
   }
   const char *dir = rig_make_dir();
-  printf("Microseconds. \"start\": C_Initialize to the first object found, without C_Login. Holdfast syncs each change to the\n"
+  printf("Microseconds. \"start\": C_Initialize to the first object found, without C_Login. Holdfast syncs each change "
+         "to the\n"
          "disk; SoftHSM2 does not sync, and is stopped at 1,000 objects.\n\n");
   printf("%-9s %9s %11s %11s %11s %11s\n", "token", "objects", "find", "start", "create", "destroy");
   rig_open(&holdfast, RIG_HOLDFAST, argv[1], dir);

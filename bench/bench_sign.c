@@ -94,7 +94,8 @@ static void prepare_libcrypto(struct signer *s, EVP_PKEY *key)
     abort();
 }
 
-static void prepare(struct signer all[CONTENDERS][THREADS_MAX], const struct kind *kind, struct rig *rigs, int rig_count)
+static void prepare(struct signer all[CONTENDERS][THREADS_MAX], const struct kind *kind, struct rig *rigs,
+                    int rig_count)
 {
   EVP_PKEY *key = kind->mechanism == CKM_ECDSA ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048);
   CK_OBJECT_HANDLE handles[CONTENDERS] = { 0 };
@@ -104,7 +105,8 @@ static void prepare(struct signer all[CONTENDERS][THREADS_MAX], const struct kin
     all[0][i] = (struct signer){ .kind = kind };
     prepare_libcrypto(&all[0][i], key);
     for (int c = 0; c < rig_count; c++)
-      all[c + 1][i] = (struct signer){ .rig = &rigs[c], .kind = kind, .session = rig_session(&rigs[c]), .key = handles[c] };
+      all[c + 1][i] =
+          (struct signer){ .rig = &rigs[c], .kind = kind, .session = rig_session(&rigs[c]), .key = handles[c] };
   }
   EVP_PKEY_free(key);
 }
@@ -159,7 +161,8 @@ int main(int argc, char **argv)
   rig_open(&rigs[0], RIG_HOLDFAST, argv[1], dir);
   if (softhsm2)
     rig_open(&rigs[rig_count++], RIG_SOFTHSM2, softhsm2, dir);
-  printf("Signatures a second; \"/lib\" is over libcrypto with a kept key and context on as many threads, \"/1\" over one thread.\n\n");
+  printf("Signatures a second; \"/lib\" is over libcrypto with a kept key and context on as many threads, \"/1\" over "
+         "one thread.\n\n");
   printf("%-9s %7s %11s %11s %8s %8s", "key", "threads", "libcrypto", "Holdfast", "/lib", "/1");
   if (softhsm2)
     printf(" %11s %8s %8s", "SoftHSM2", "/lib", "/1");

@@ -113,7 +113,8 @@ static CK_FUNCTION_LIST *load(const char *name, const char *module)
 CK_SESSION_HANDLE rig_session(const struct rig *rig)
 {
   CK_SESSION_HANDLE h;
-  rig_check(rig, rig->f->C_OpenSession(rig->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &h), "C_OpenSession");
+  rig_check(rig, rig->f->C_OpenSession(rig->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &h),
+            "C_OpenSession");
   return h;
 }
 

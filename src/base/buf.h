@@ -23,8 +23,8 @@ struct hf_buf {
 /* Appends. Fails with LIMIT past max, with NO_MEMORY; then nothing was added. */
 hf_err hf_buf_add(struct hf_buf *buf, const void *data, size_t len);
 hf_err hf_buf_add_u8(struct hf_buf *buf, uint8_t value);
-hf_err hf_buf_add_u32(struct hf_buf *buf, uint32_t value); /* big-endian */
-hf_err hf_buf_add_u64(struct hf_buf *buf, uint64_t value); /* big-endian */
+hf_err hf_buf_add_u32(struct hf_buf *buf, uint32_t value);   /* big-endian */
+hf_err hf_buf_add_u64(struct hf_buf *buf, uint64_t value);   /* big-endian */
 hf_err hf_buf_add_str(struct hf_buf *buf, const char *text); /* without its NUL */
 hf_err hf_buf_addf(struct hf_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

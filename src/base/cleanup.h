@@ -12,21 +12,21 @@
 #define HF_CLEANUP(fn) __attribute__((cleanup(fn), unused))
 
 /* Yields a pointer and sets its variable to NULL: the caller of HF_TAKE owns it now. */
-#define HF_TAKE(p)            \
-  __extension__({             \
+#define HF_TAKE(p)              \
+  __extension__({               \
     __typeof__(p) taken_ = (p); \
-    (p) = NULL;               \
-    taken_;                   \
+    (p) = NULL;                 \
+    taken_;                     \
   })
 
 #define HF_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Defines name##p(T **), for HF_CLEANUP, out of a free function that takes NULL. */
-#define HF_DEFINE_CLEANUP(T, fn)         \
-  static inline void fn##p(T **p)        \
-  {                                      \
-    fn(*p);                              \
-    *p = NULL;                           \
+#define HF_DEFINE_CLEANUP(T, fn)  \
+  static inline void fn##p(T **p) \
+  {                               \
+    fn(*p);                       \
+    *p = NULL;                    \
   }
 
 static inline void hf_freep(void *p)

@@ -106,7 +106,8 @@ static hf_err pin_source_open(const char *source, char *path, size_t size, const
   *ret_text = NULL;
   if (strncmp(source, env, sizeof(env) - 1) == 0) {
     *ret_text = getenv(source + sizeof(env) - 1);
-    return *ret_text ? HF_OK : hf_fail(HF_ERR_PIN_MISSING, "the environment variable of pin-source %s is not set", source);
+    return *ret_text ? HF_OK
+                     : hf_fail(HF_ERR_PIN_MISSING, "the environment variable of pin-source %s is not set", source);
   }
   if (strncmp(source, credential, sizeof(credential) - 1) == 0) {
     const char *dir = getenv("CREDENTIALS_DIRECTORY");

@@ -53,8 +53,8 @@ static hf_err run(const struct cli_args *args)
   printf("%s\n  by %s\n", answer.verdict == VERDICT_ALLOW ? "allowed" : "denied", answer.rule);
   if (answer.verdict == VERDICT_ALLOW)
     return HF_OK;
-  return hf_hint(hf_fail(HF_ERR_PERMISSION, "user '%s' may not %s", cli_get(args, "as"), name), "To allow it, add to %s: %s",
-                 path ? path : POLICY_FILE, answer.to_allow);
+  return hf_hint(hf_fail(HF_ERR_PERMISSION, "user '%s' may not %s", cli_get(args, "as"), name),
+                 "To allow it, add to %s: %s", path ? path : POLICY_FILE, answer.to_allow);
 }
 
 static const struct cli_option options[] = {

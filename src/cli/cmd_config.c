@@ -6,8 +6,8 @@
 #include "uri/uri.h"
 
 static const char files[] =
-  "The file: --config, else $HOLDFAST_CONFIG, else /etc/holdfast/config.json for root; another user's is\n"
-  "~/.config/holdfast/config.json, or root's where they have none. 'holdfast config list --doc' tells of each key.\n";
+    "The file: --config, else $HOLDFAST_CONFIG, else /etc/holdfast/config.json for root; another user's is\n"
+    "~/.config/holdfast/config.json, or root's where they have none. 'holdfast config list --doc' tells of each key.\n";
 
 /* What may be shown of a value: a PIN is replaced by ***, alone or within a URI. NULL where there is no value. */
 static hf_err shown_value(const struct config *config, enum config_key key, struct hf_buf *out, const char **ret_shown)
@@ -39,7 +39,8 @@ static hf_err run_get(const struct cli_args *args)
   if (cli_has(args, "show-secret"))
     shown = config_get(config, key);
   else if (config_is_secret(key))
-    return hf_hint(hf_fail(HF_ERR_USAGE, "%s is a secret", config_row(key)->key), "To see it all the same: --show-secret.");
+    return hf_hint(hf_fail(HF_ERR_USAGE, "%s is a secret", config_row(key)->key),
+                   "To see it all the same: --show-secret.");
   puts(shown);
   return HF_OK;
 }
@@ -98,8 +99,8 @@ static hf_err list_json(const struct config *config, enum config_key key, const 
 {
   const struct config_row *row = config_row(key);
   return cli_json_append_new(out, json_pack("{s:s, s:s?, s:b, s:s, s:s?, s:s}", "key", row->key, "value", shown, "set",
-                                            (int)config_is_set(config, key), "type", config_type_name(row->type), "default",
-                                            row->default_value, "help", row->help));
+                                            (int)config_is_set(config, key), "type", config_type_name(row->type),
+                                            "default", row->default_value, "help", row->help));
 }
 
 static hf_err for_each(const struct config *config, list_fn fn, json_t *out)

@@ -148,9 +148,11 @@ const struct cli_command cli_connect = {
   .operands = "[mqtt]",
   .operands_max = 1,
   .options = options,
-  .details = "Needs mqtt.url, mqtt.root_cert_path, device.cert_path and device.key_uri (see 'holdfast config'). Publishes one\n"
-             "message to mqtt.connect_topic and waits until the broker has acknowledged it. A client that is connected with\n"
-             "the same id is disconnected by the broker.\n",
+  .details =
+      "Needs mqtt.url, mqtt.root_cert_path, device.cert_path and device.key_uri (see 'holdfast config'). Publishes "
+      "one\n"
+      "message to mqtt.connect_topic and waits until the broker has acknowledged it. A client that is connected with\n"
+      "the same id is disconnected by the broker.\n",
   .example = "holdfast config set mqtt.url broker.example:8883\n"
              "holdfast config set device.key_uri 'pkcs11:token=my-token;object=my-key;type=private'\n"
              "holdfast connect\n",

@@ -6,7 +6,10 @@
 #include "cli/cli.h"
 #include "config/config.h"
 
-#define CLI_CONFIG_OPTION { "config", "FILE", "configuration file (default: $HOLDFAST_CONFIG, then the usual places)" }
+#define CLI_CONFIG_OPTION                                                                     \
+  {                                                                                           \
+    "config", "FILE", "configuration file (default: $HOLDFAST_CONFIG, then the usual places)" \
+  }
 
 /* Loads what --config names, else the usual file, and prints its warning on standard error. */
 hf_err cli_config_load(const struct cli_args *args, struct config **ret_config);

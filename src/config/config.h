@@ -14,41 +14,42 @@
 #define CONFIG_DEVICE_DIR "/etc/holdfast/device-certs/"
 
 /* X(id, key, type, default or NULL, what an enum may be or NULL, help) */
-#define CONFIG_TABLE(X)                                                                                               \
-  X(DEVICE_ID, "device.id", ID, NULL, NULL, "Name of the device; without it, the certificate's CN")                   \
-  X(DEVICE_CERT_PATH, "device.cert_path", PATH, CONFIG_DEVICE_DIR "certificate.pem", NULL,                            \
-    "The device's certificate (PEM), its chain after it")                                                             \
-  X(DEVICE_CSR_PATH, "device.csr_path", PATH, CONFIG_DEVICE_DIR "device.csr", NULL,                                   \
-    "Where the device's certificate signing request is written")                                                      \
-  X(DEVICE_KEY_PATH, "device.key_path", PATH, CONFIG_DEVICE_DIR "private-key.pem", NULL,                              \
-    "A key file that is to be imported into the HSM; nothing else reads it")                                          \
-  X(DEVICE_KEY_URI, "device.key_uri", URI, NULL, NULL, "The device's private key: a PKCS #11 URI (RFC 7512)")         \
-  X(DEVICE_CRYPTOKI_MODE, "device.cryptoki.mode", ENUM, "module", "off|module|socket",                                \
-    "How the HSM is reached: its module in the process, or the key agent's socket")                                   \
-  X(DEVICE_CRYPTOKI_MODULE_PATH, "device.cryptoki.module_path", PATH, NULL, NULL,                                     \
-    "The HSM's PKCS #11 module; without it, Holdfast's own token")                                                    \
-  X(DEVICE_CRYPTOKI_SOCKET_PATH, "device.cryptoki.socket_path", PATH,                                                 \
-    "/run/tedge-p11-server/tedge-p11-server.sock", NULL, "The key agent's signing socket: thin-edge.io's protocol")     \
+#define CONFIG_TABLE(X)                                                                                                \
+  X(DEVICE_ID, "device.id", ID, NULL, NULL, "Name of the device; without it, the certificate's CN")                    \
+  X(DEVICE_CERT_PATH, "device.cert_path", PATH, CONFIG_DEVICE_DIR "certificate.pem", NULL,                             \
+    "The device's certificate (PEM), its chain after it")                                                              \
+  X(DEVICE_CSR_PATH, "device.csr_path", PATH, CONFIG_DEVICE_DIR "device.csr", NULL,                                    \
+    "Where the device's certificate signing request is written")                                                       \
+  X(DEVICE_KEY_PATH, "device.key_path", PATH, CONFIG_DEVICE_DIR "private-key.pem", NULL,                               \
+    "A key file that is to be imported into the HSM; nothing else reads it")                                           \
+  X(DEVICE_KEY_URI, "device.key_uri", URI, NULL, NULL, "The device's private key: a PKCS #11 URI (RFC 7512)")          \
+  X(DEVICE_CRYPTOKI_MODE, "device.cryptoki.mode", ENUM, "module", "off|module|socket",                                 \
+    "How the HSM is reached: its module in the process, or the key agent's socket")                                    \
+  X(DEVICE_CRYPTOKI_MODULE_PATH, "device.cryptoki.module_path", PATH, NULL, NULL,                                      \
+    "The HSM's PKCS #11 module; without it, Holdfast's own token")                                                     \
+  X(DEVICE_CRYPTOKI_SOCKET_PATH, "device.cryptoki.socket_path", PATH, "/run/tedge-p11-server/tedge-p11-server.sock",   \
+    NULL, "The key agent's signing socket: thin-edge.io's protocol")                                                   \
   X(DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH, "device.cryptoki.pkcs11_socket_path", PATH, "/run/holdfast/pkcs11.sock", NULL, \
-    "The key agent's PKCS #11 socket: what mode socket uses")                                                         \
-  X(DEVICE_CRYPTOKI_URI, "device.cryptoki.uri", URI, NULL, NULL, "The token to use, where there are several")         \
-  X(DEVICE_CRYPTOKI_PIN_SOURCE, "device.cryptoki.pin_source", PIN_SOURCE, NULL, NULL,                                 \
-    "Where the PIN is: a file's path, env:NAME or credential:NAME")                                                   \
-  X(DEVICE_CRYPTOKI_PIN, "device.cryptoki.pin", PIN, NULL, NULL, "The PIN itself; better is device.cryptoki.pin_source") \
-  X(C8Y_URL, "c8y.url", ADDRESS, NULL, NULL, "Cumulocity: HOST or HOST:PORT")                                         \
-  X(MQTT_URL, "mqtt.url", ADDRESS, NULL, NULL, "An MQTT broker: HOST, HOST:PORT or mqtts://HOST:PORT")                \
-  X(MQTT_ROOT_CERT_PATH, "mqtt.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                         \
-    "Certificates that the broker's is checked with: a file or a directory")                                          \
-  X(MQTT_CONNECT_TOPIC, "mqtt.connect_topic", TOPIC, "holdfast/{id}/connect", NULL,                                   \
-    "Where 'holdfast connect' publishes; {id} stands for the device's id")                                            \
-  X(MQTT_BRIDGE_BUILT_IN, "mqtt.bridge.built_in", BOOL, "true", NULL,                                                 \
+    "The key agent's PKCS #11 socket: what mode socket uses")                                                          \
+  X(DEVICE_CRYPTOKI_URI, "device.cryptoki.uri", URI, NULL, NULL, "The token to use, where there are several")          \
+  X(DEVICE_CRYPTOKI_PIN_SOURCE, "device.cryptoki.pin_source", PIN_SOURCE, NULL, NULL,                                  \
+    "Where the PIN is: a file's path, env:NAME or credential:NAME")                                                    \
+  X(DEVICE_CRYPTOKI_PIN, "device.cryptoki.pin", PIN, NULL, NULL,                                                       \
+    "The PIN itself; better is device.cryptoki.pin_source")                                                            \
+  X(C8Y_URL, "c8y.url", ADDRESS, NULL, NULL, "Cumulocity: HOST or HOST:PORT")                                          \
+  X(MQTT_URL, "mqtt.url", ADDRESS, NULL, NULL, "An MQTT broker: HOST, HOST:PORT or mqtts://HOST:PORT")                 \
+  X(MQTT_ROOT_CERT_PATH, "mqtt.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                          \
+    "Certificates that the broker's is checked with: a file or a directory")                                           \
+  X(MQTT_CONNECT_TOPIC, "mqtt.connect_topic", TOPIC, "holdfast/{id}/connect", NULL,                                    \
+    "Where 'holdfast connect' publishes; {id} stands for the device's id")                                             \
+  X(MQTT_BRIDGE_BUILT_IN, "mqtt.bridge.built_in", BOOL, "true", NULL,                                                  \
     "Use Holdfast's own bridge rather than the local broker's")
 
 enum config_key {
 #define CONFIG_KEY_ENUM(id, ...) CONFIG_##id,
   CONFIG_TABLE(CONFIG_KEY_ENUM)
 #undef CONFIG_KEY_ENUM
-  CONFIG_KEY_COUNT
+      CONFIG_KEY_COUNT
 };
 
 enum config_type {

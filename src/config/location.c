@@ -52,7 +52,8 @@ hf_err location_find(const char *path, char **ret_path, bool *ret_named)
 static hf_err parent_of(const char *path, char *out, size_t size)
 {
   const char *slash = strrchr(path, '/');
-  int n = !slash ? snprintf(out, size, ".") : snprintf(out, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+  int n =
+      !slash ? snprintf(out, size, ".") : snprintf(out, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
   return n >= 0 && (size_t)n < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the path %s", path);
 }
 

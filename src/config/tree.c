@@ -72,7 +72,7 @@ static hf_err walk(json_t *object, const char *prefix, int depth, tree_fn fn, vo
 {
   const char *name;
   json_t *value;
-  json_object_foreach(object, name, value) {
+  json_object_foreach (object, name, value) {
     char key[KEY_MAX];
     if (strchr(name, '.'))
       return hf_hint(hf_fail(HF_ERR_CONFIG, "the name '%s' has a dot in it", name),

@@ -194,10 +194,9 @@ static hf_err handshake(struct connect *c)
 
 static hf_err connect_mqtt(struct connect *c)
 {
-  const struct mqtt_options options = { .identity = identity(c),
-                                        .server = tls_server(c),
-                                        .client_id = c->device_id,
-                                        .timeout_s = c->options->timeout_s };
+  const struct mqtt_options options = {
+    .identity = identity(c), .server = tls_server(c), .client_id = c->device_id, .timeout_s = c->options->timeout_s
+  };
   HF_TRY(mqtt_connect(&options, &c->mqtt));
   detail(c, "MQTT %s", mqtt_version(c->mqtt));
   return HF_OK;
@@ -223,7 +222,8 @@ static hf_err publish(struct connect *c)
   char payload[64];
   time_t now = time(NULL);
   struct tm tm;
-  if (!topic_text || !gmtime_r(&now, &tm) || !strftime(payload, sizeof(payload), "{\"time\":\"%Y-%m-%dT%H:%M:%SZ\"}", &tm))
+  if (!topic_text || !gmtime_r(&now, &tm) ||
+      !strftime(payload, sizeof(payload), "{\"time\":\"%Y-%m-%dT%H:%M:%SZ\"}", &tm))
     return hf_fail(HF_ERR_NO_MEMORY, "the message");
   HF_TRY(mqtt_publish(c->mqtt, topic_text, payload));
   detail(c, "on %s", topic_text);

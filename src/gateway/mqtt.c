@@ -89,7 +89,8 @@ static void on_success5(void *context, MQTTAsync_successData5 *data)
 
 static void on_failure5(void *context, MQTTAsync_failureData5 *data)
 {
-  end(context, false, data ? data->code : MQTTASYNC_FAILURE, data ? (int)data->reasonCode : 0, data ? data->message : NULL);
+  end(context, false, data ? data->code : MQTTASYNC_FAILURE, data ? (int)data->reasonCode : 0,
+      data ? data->message : NULL);
 }
 
 static void on_lost(void *context, char *cause)
@@ -121,15 +122,17 @@ static hf_err refused(const struct mqtt *mqtt, const struct outcome *outcome, co
   if (why)
     return hf_fail(HF_ERR_MQTT, "%s: %s: %s", mqtt->options.server.address, what, why);
   const char *detail = outcome->message[0] ? outcome->message : MQTTAsync_strerror(outcome->code);
-  return hf_hint(hf_fail(HF_ERR_MQTT, "%s: %s: the connection was lost (%s)", mqtt->options.server.address, what, detail),
-                 "See the broker's log: some close the connection of a client id or topic that they do not allow.");
+  return hf_hint(
+      hf_fail(HF_ERR_MQTT, "%s: %s: the connection was lost (%s)", mqtt->options.server.address, what, detail),
+      "See the broker's log: some close the connection of a client id or topic that they do not allow.");
 }
 
 static hf_err finish(struct mqtt *mqtt, const char *what, const char *answer)
 {
   struct outcome outcome;
   if (!await(mqtt, mqtt->options.timeout_s, &outcome))
-    return hf_fail(HF_ERR_TIMEOUT, "%s: no %s within %u s", mqtt->options.server.address, answer, mqtt->options.timeout_s);
+    return hf_fail(HF_ERR_TIMEOUT, "%s: no %s within %u s", mqtt->options.server.address, answer,
+                   mqtt->options.timeout_s);
   return outcome.good ? HF_OK : refused(mqtt, &outcome, what);
 }
 
@@ -151,7 +154,8 @@ static hf_err new_mqtt(const struct mqtt_options *options, bool v5, struct mqtt 
   snprintf(uri, sizeof(uri), "ssl://%s:%s", options->server.host, options->server.port);
   MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
   create.MQTTVersion = v5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
-  int rc = MQTTAsync_createWithOptions(&mqtt->client, uri, options->client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
+  int rc =
+      MQTTAsync_createWithOptions(&mqtt->client, uri, options->client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
   if (rc == MQTTASYNC_SUCCESS)
     rc = MQTTAsync_setConnectionLostCallback(mqtt->client, mqtt, on_lost);
   if (rc != MQTTASYNC_SUCCESS)
@@ -254,7 +258,8 @@ hf_err mqtt_publish(struct mqtt *mqtt, const char *topic, const char *payload)
 
 static void say_goodbye(struct mqtt *mqtt)
 {
-  const MQTTAsync_disconnectOptions v3 = MQTTAsync_disconnectOptions_initializer, v5 = MQTTAsync_disconnectOptions_initializer5;
+  const MQTTAsync_disconnectOptions v3 = MQTTAsync_disconnectOptions_initializer,
+                                    v5 = MQTTAsync_disconnectOptions_initializer5;
   MQTTAsync_disconnectOptions disconnect = mqtt->v5 ? v5 : v3;
   disconnect.context = mqtt;
   if (mqtt->v5) {

@@ -24,7 +24,8 @@ hf_err net_resolve(const struct config_address *address, struct addrinfo **ret_f
   if (rc == 0)
     return HF_OK;
   const char *why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
-  return hf_hint(hf_fail(HF_ERR_UNREACHABLE, "%s: %s", address->host, why), "Check the host's name, and the name server.");
+  return hf_hint(hf_fail(HF_ERR_UNREACHABLE, "%s: %s", address->host, why),
+                 "Check the host's name, and the name server.");
 }
 
 /* One address as text; false where it is of no family that we know. */
@@ -74,7 +75,8 @@ static hf_err connect_one(const struct addrinfo *one, int64_t deadline_ms, int *
 {
   char text[INET6_ADDRSTRLEN] = "?";
   format_one(one, text, sizeof(text));
-  HF_CLEANUP(hf_closep) int fd = socket(one->ai_family, one->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, one->ai_protocol);
+  HF_CLEANUP(hf_closep)
+  int fd = socket(one->ai_family, one->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, one->ai_protocol);
   if (fd < 0)
     return hf_fail(HF_ERR_UNREACHABLE, "%s: %s", text, strerror(errno));
   int error = connect(fd, one->ai_addr, one->ai_addrlen) == 0 ? 0 : errno;

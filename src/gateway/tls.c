@@ -39,7 +39,8 @@ hf_err tls_provider_load(const char *path)
   if (OSSL_PROVIDER_available(NULL, "holdfast"))
     return HF_OK;
   if (access(path, R_OK) != 0)
-    return hf_hint(hf_fail_errno(errno, "Holdfast's OpenSSL provider, %s", path), "Install all of Holdfast, or build it.");
+    return hf_hint(hf_fail_errno(errno, "Holdfast's OpenSSL provider, %s", path),
+                   "Install all of Holdfast, or build it.");
   if (OSSL_PROVIDER_load(NULL, "default") && OSSL_PROVIDER_load(NULL, path))
     return HF_OK;
   return tls_error_file(HF_ERR_TLS, "the OpenSSL provider ", path);
@@ -74,7 +75,8 @@ static hf_err load_roots(SSL_CTX *ctx, const char *path)
 {
   struct stat st;
   if (stat(path, &st) != 0)
-    return hf_hint(hf_fail_errno(errno, "%s", path), "Set mqtt.root_cert_path to the certificates that the server is checked with.");
+    return hf_hint(hf_fail_errno(errno, "%s", path),
+                   "Set mqtt.root_cert_path to the certificates that the server is checked with.");
   bool dir = S_ISDIR(st.st_mode);
   if ((dir ? SSL_CTX_load_verify_dir(ctx, path) : SSL_CTX_load_verify_file(ctx, path)) != 1)
     return tls_error_file(HF_ERR_CERT_FILE, "the trusted certificates ", path);

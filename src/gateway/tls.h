@@ -15,7 +15,7 @@ struct tls_identity {
 };
 
 struct tls_server {
-  const char *host;    /* the name that its certificate must bear; an IPv6 address without brackets */
+  const char *host; /* the name that its certificate must bear; an IPv6 address without brackets */
   const char *port;
   const char *address; /* for texts: "host:port" */
 };

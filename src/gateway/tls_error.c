@@ -53,7 +53,8 @@ static const struct reason_row handshake_reasons[] = {
   { SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "it could not verify a signature of ours",
     "Perhaps it trusts another CA of the same name as the one that issued the device's certificate." },
   { SSL_R_TLSV1_UNRECOGNIZED_NAME, "it does not know this host name", HINT_NAME },
-  { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port", "Check the port in mqtt.url; MQTT with TLS is usually 8883." },
+  { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port",
+    "Check the port in mqtt.url; MQTT with TLS is usually 8883." },
   { SSL_R_UNEXPECTED_EOF_WHILE_READING, "it closed the connection",
     "Check that the port speaks MQTT with TLS (8883, as a rule); see the server's log." },
 };

@@ -29,7 +29,7 @@ hf_err attrs_check(struct hf_slice rows);
 bool attrs_next(const struct attrs *attrs, size_t *pos, struct attr_row *ret_row);
 
 bool attrs_get(const struct attrs *attrs, CK_ATTRIBUTE_TYPE type, struct hf_slice *ret_value);
-bool attrs_true(const struct attrs *attrs, CK_ATTRIBUTE_TYPE type);                            /* absent: false */
+bool attrs_true(const struct attrs *attrs, CK_ATTRIBUTE_TYPE type); /* absent: false */
 CK_ULONG attrs_ulong(const struct attrs *attrs, CK_ATTRIBUTE_TYPE type, CK_ULONG fallback);
 
 /* Adds or replaces. */

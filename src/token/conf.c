@@ -81,8 +81,7 @@ static hf_err set_umask(struct parser *p, char *value)
 
 static hf_err set_log_level(struct parser *p, char *value)
 {
-  return hf_log_level_parse(value, &p->conf->log_level) ? HF_OK
-                                                        : bad_value(p, value, "ERROR, WARNING, INFO or DEBUG");
+  return hf_log_level_parse(value, &p->conf->log_level) ? HF_OK : bad_value(p, value, "ERROR, WARNING, INFO or DEBUG");
 }
 
 static hf_err set_removable(struct parser *p, char *value)

@@ -10,7 +10,10 @@
 
 enum { POINT_MAX = 256, NUMBER_MAX = 2048, DER_OCTET_STRING = 0x04 };
 
-#define OID(bytes) { (const uint8_t *)(bytes), sizeof(bytes) - 1 }
+#define OID(bytes)                              \
+  {                                             \
+    (const uint8_t *)(bytes), sizeof(bytes) - 1 \
+  }
 
 static const struct curve curves[] = {
   { "prime256v1", OID("\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"), 256 },
@@ -100,14 +103,10 @@ static const struct {
   const char *name;
   bool secret;
 } rsa_parts[] = {
-  { CKA_MODULUS, OSSL_PKEY_PARAM_RSA_N, false },
-  { CKA_PUBLIC_EXPONENT, OSSL_PKEY_PARAM_RSA_E, false },
-  { CKA_PRIVATE_EXPONENT, OSSL_PKEY_PARAM_RSA_D, true },
-  { CKA_PRIME_1, OSSL_PKEY_PARAM_RSA_FACTOR1, true },
-  { CKA_PRIME_2, OSSL_PKEY_PARAM_RSA_FACTOR2, true },
-  { CKA_EXPONENT_1, OSSL_PKEY_PARAM_RSA_EXPONENT1, true },
-  { CKA_EXPONENT_2, OSSL_PKEY_PARAM_RSA_EXPONENT2, true },
-  { CKA_COEFFICIENT, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, true },
+  { CKA_MODULUS, OSSL_PKEY_PARAM_RSA_N, false },           { CKA_PUBLIC_EXPONENT, OSSL_PKEY_PARAM_RSA_E, false },
+  { CKA_PRIVATE_EXPONENT, OSSL_PKEY_PARAM_RSA_D, true },   { CKA_PRIME_1, OSSL_PKEY_PARAM_RSA_FACTOR1, true },
+  { CKA_PRIME_2, OSSL_PKEY_PARAM_RSA_FACTOR2, true },      { CKA_EXPONENT_1, OSSL_PKEY_PARAM_RSA_EXPONENT1, true },
+  { CKA_EXPONENT_2, OSSL_PKEY_PARAM_RSA_EXPONENT2, true }, { CKA_COEFFICIENT, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, true },
 };
 
 static bool has_crt(const struct attrs *secret)
@@ -285,6 +284,6 @@ hf_err key_complete(struct kind kind, struct attr_halves *halves)
   if (kind.key_type == CKK_EC)
     return complete_ec_point(halves);
   return kind.class == CKO_PUBLIC_KEY
-           ? attrs_set_ulong(&halves->open, CKA_MODULUS_BITS, (CK_ULONG)EVP_PKEY_get_bits(key))
-           : HF_OK;
+             ? attrs_set_ulong(&halves->open, CKA_MODULUS_BITS, (CK_ULONG)EVP_PKEY_get_bits(key))
+             : HF_OK;
 }

@@ -321,8 +321,7 @@ static hf_err take_given(enum origin origin, struct kind kind, const CK_ATTRIBUT
 {
   const struct rule *rule = rule_of(kind, attr->type);
   if (!rule)
-    return hf_fail(HF_ERR_ATTRIBUTE_TYPE_INVALID, "attribute 0x%lx does not belong to this kind of object",
-                   attr->type);
+    return hf_fail(HF_ERR_ATTRIBUTE_TYPE_INVALID, "attribute 0x%lx does not belong to this kind of object", attr->type);
   HF_CLEANUP(hf_buf_free) struct hf_buf value = HF_BUF(ATTRS_MAX_BYTES);
   HF_TRY(policy_import(attr, &value));
   HF_TRY(may_give(origin, rule, attr, so));

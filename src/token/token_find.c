@@ -124,8 +124,8 @@ static hf_err search_store(struct search *search)
   struct seal seal = token_seal(search->token);
   HF_TRY(store_read_begin(search->token->store, &search->txn));
   hf_err e = choose_index(&search->wanted, &type, &value)
-               ? index_find(search->txn, &seal, type, value, consider_id, search)
-               : store_scan(search->txn, STORE_OBJECTS, hf_slice(NULL, 0), consider_row, search);
+                 ? index_find(search->txn, &seal, type, value, consider_id, search)
+                 : store_scan(search->txn, STORE_OBJECTS, hf_slice(NULL, 0), consider_row, search);
   store_read_end(search->txn);
   return e;
 }

@@ -68,8 +68,7 @@ static hf_err get_object(struct token *token, CK_OBJECT_HANDLE handle, struct en
   return HF_OK;
 }
 
-hf_err token_object(struct token *token, CK_OBJECT_HANDLE handle, struct object **ret_object,
-                    bool *ret_is_token_object)
+hf_err token_object(struct token *token, CK_OBJECT_HANDLE handle, struct object **ret_object, bool *ret_is_token_object)
 {
   struct entry *entry;
   TOKEN_LOCK(token);
@@ -98,8 +97,7 @@ static hf_err new_stamp(uint64_t *ret_stamp)
   return crypto_random(ret_stamp, sizeof(*ret_stamp));
 }
 
-static hf_err put_object(struct store_txn *txn, const struct seal *seal, uint64_t id,
-                         const struct attr_halves *halves)
+static hf_err put_object(struct store_txn *txn, const struct seal *seal, uint64_t id, const struct attr_halves *halves)
 {
   uint64_t stamp;
   uint8_t key[ID_BYTES];

@@ -28,7 +28,7 @@ static inline void token_unlockp(pthread_mutex_t **lock)
 }
 
 /* Holds the token's lock to the end of the scope. */
-#define TOKEN_LOCK(token)                                                                    \
+#define TOKEN_LOCK(token)                                                                      \
   HF_CLEANUP(token_unlockp) __attribute__((unused)) pthread_mutex_t *locked_ = &(token)->lock; \
   pthread_mutex_lock(locked_)
 

@@ -41,8 +41,11 @@ static CK_OBJECT_HANDLE create(CK_SESSION_HANDLE h, const char *label)
   CK_OBJECT_CLASS class = CKO_DATA;
   CK_BBOOL yes = CK_TRUE;
   CK_ATTRIBUTE tmpl[] = {
-    { CKA_CLASS, &class, sizeof(class) }, { CKA_TOKEN, &yes, 1 }, { CKA_PRIVATE, &yes, 1 },
-    { CKA_LABEL, (void *)(uintptr_t)label, strlen(label) }, { CKA_VALUE, (void *)(uintptr_t)label, strlen(label) },
+    { CKA_CLASS, &class, sizeof(class) },
+    { CKA_TOKEN, &yes, 1 },
+    { CKA_PRIVATE, &yes, 1 },
+    { CKA_LABEL, (void *)(uintptr_t)label, strlen(label) },
+    { CKA_VALUE, (void *)(uintptr_t)label, strlen(label) },
   };
   CK_OBJECT_HANDLE object;
   check(f->C_CreateObject(h, tmpl, 5, &object), "C_CreateObject");

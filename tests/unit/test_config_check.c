@@ -98,8 +98,10 @@ static void test_addresses(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_each_type_allows_and_refuses), cmocka_unit_test(test_every_default_is_allowed),
-    cmocka_unit_test(test_only_the_pin_is_a_secret),     cmocka_unit_test(test_nearest),
+    cmocka_unit_test(test_each_type_allows_and_refuses),
+    cmocka_unit_test(test_every_default_is_allowed),
+    cmocka_unit_test(test_only_the_pin_is_a_secret),
+    cmocka_unit_test(test_nearest),
     cmocka_unit_test(test_addresses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

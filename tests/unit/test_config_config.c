@@ -56,7 +56,8 @@ static mode_t mode_of_file(void)
 static void test_reads_values_and_defaults(void **state)
 {
   (void)state;
-  put("{\"device\": {\"id\": \"d1\", \"cryptoki\": {\"mode\": \"off\"}}, \"mqtt\": {\"bridge\": {\"built_in\": false}}}");
+  put("{\"device\": {\"id\": \"d1\", \"cryptoki\": {\"mode\": \"off\"}}, \"mqtt\": {\"bridge\": {\"built_in\": "
+      "false}}}");
   HF_CLEANUP(config_freep) struct config *config = NULL;
   assert_hf_ok(config_load(path, &config));
   assert_string_equal(config_get(config, CONFIG_DEVICE_ID), "d1");
@@ -197,7 +198,8 @@ static void test_set_and_save_keep_order_and_mode(void **state)
   assert_hf_ok(config_save(config));
   char text[1024];
   get(text, sizeof(text));
-  const char *mqtt = strstr(text, "\"mqtt\""), *id = strstr(text, "\"d2\""), *module = strstr(text, "\"module_path\": \"/m.so\"");
+  const char *mqtt = strstr(text, "\"mqtt\""), *id = strstr(text, "\"d2\""),
+             *module = strstr(text, "\"module_path\": \"/m.so\"");
   assert_true(mqtt && id && module && mqtt < id && id < module);
   assert_contains(text, "\"built_in\": false");
   assert_int_equal(mode_of_file(), 0600);

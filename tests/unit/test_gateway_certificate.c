@@ -28,7 +28,8 @@ static X509 *make(const char *cn, long from, long until)
   assert_true(key && certificate);
   if (cn)
     assert_int_equal(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
-                                                (const unsigned char *)cn, -1, -1, 0), 1);
+                                                (const unsigned char *)cn, -1, -1, 0),
+                     1);
   X509_gmtime_adj(X509_getm_notBefore(certificate), from);
   X509_gmtime_adj(X509_getm_notAfter(certificate), until);
   assert_int_equal(X509_set_pubkey(certificate, key), 1);

@@ -108,8 +108,10 @@ static void test_a_list_too_long_for_its_place_is_cut_between_addresses(void **s
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_connects),         cmocka_unit_test(test_nobody_listens),
-    cmocka_unit_test(test_the_time_is_kept), cmocka_unit_test(test_a_name_that_does_not_exist),
+    cmocka_unit_test(test_connects),
+    cmocka_unit_test(test_nobody_listens),
+    cmocka_unit_test(test_the_time_is_kept),
+    cmocka_unit_test(test_a_name_that_does_not_exist),
     cmocka_unit_test(test_a_list_too_long_for_its_place_is_cut_between_addresses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ static void test_get_treats_all(void **state)
   struct rig_pair pair = rig_ec(h, true);
   CK_BYTE value[64], id[8], small[1];
   CK_ATTRIBUTE attrs[] = {
-    { CKA_VALUE, value, sizeof(value) }, { CKA_ID, id, sizeof(id) },         { CKA_MODULUS, value, sizeof(value) },
+    { CKA_VALUE, value, sizeof(value) }, { CKA_ID, id, sizeof(id) }, { CKA_MODULUS, value, sizeof(value) },
     { CKA_LABEL, small, sizeof(small) }, { CKA_EC_PARAMS, NULL, 0 },
   };
   CK_RV rv = C_GetAttributeValue(h, pair.private, attrs, 5);
@@ -92,11 +92,20 @@ static const struct {
   { "no class", CKR_TEMPLATE_INCOMPLETE, 1, { { CKA_TOKEN, &yes, 1 } } },
   { "unknown attribute", CKR_ATTRIBUTE_TYPE_INVALID, 2, { { CKA_CLASS, &data_class, 8 }, { 0x12345678, &yes, 1 } } },
   { "foreign attribute", CKR_ATTRIBUTE_TYPE_INVALID, 2, { { CKA_CLASS, &data_class, 8 }, { CKA_SIGN, &yes, 1 } } },
-  { "boolean of two bytes", CKR_ATTRIBUTE_VALUE_INVALID, 2, { { CKA_CLASS, &data_class, 8 }, { CKA_TOKEN, &data_class, 2 } } },
+  { "boolean of two bytes",
+    CKR_ATTRIBUTE_VALUE_INVALID,
+    2,
+    { { CKA_CLASS, &data_class, 8 }, { CKA_TOKEN, &data_class, 2 } } },
   { "short number", CKR_ATTRIBUTE_VALUE_INVALID, 1, { { CKA_CLASS, &data_class, 4 } } },
   { "NULL with a length", CKR_ATTRIBUTE_VALUE_INVALID, 2, { { CKA_CLASS, &data_class, 8 }, { CKA_LABEL, NULL, 4 } } },
-  { "contradiction", CKR_TEMPLATE_INCONSISTENT, 3, { { CKA_CLASS, &data_class, 8 }, { CKA_TOKEN, &yes, 1 }, { CKA_TOKEN, &no, 1 } } },
-  { "absurd length", CKR_ATTRIBUTE_VALUE_INVALID, 2, { { CKA_CLASS, &data_class, 8 }, { CKA_LABEL, &yes, (CK_ULONG)-1 } } },
+  { "contradiction",
+    CKR_TEMPLATE_INCONSISTENT,
+    3,
+    { { CKA_CLASS, &data_class, 8 }, { CKA_TOKEN, &yes, 1 }, { CKA_TOKEN, &no, 1 } } },
+  { "absurd length",
+    CKR_ATTRIBUTE_VALUE_INVALID,
+    2,
+    { { CKA_CLASS, &data_class, 8 }, { CKA_LABEL, &yes, (CK_ULONG)-1 } } },
   { "key without a type", CKR_TEMPLATE_INCOMPLETE, 1, { { CKA_CLASS, &private_class, 8 } } },
 };
 
@@ -114,7 +123,8 @@ static void test_bad_templates(void **state)
   }
   assert_rv(CKR_ARGUMENTS_BAD, C_CreateObject(h, NULL, 1, &object));
   assert_rv(CKR_ARGUMENTS_BAD, C_CreateObject(h, (CK_ATTRIBUTE *)(uintptr_t)bad_templates[0].tmpl, 1, NULL));
-  assert_rv(CKR_ARGUMENTS_BAD, C_CreateObject(h, (CK_ATTRIBUTE *)(uintptr_t)bad_templates[0].tmpl, (CK_ULONG)-1, &object));
+  assert_rv(CKR_ARGUMENTS_BAD,
+            C_CreateObject(h, (CK_ATTRIBUTE *)(uintptr_t)bad_templates[0].tmpl, (CK_ULONG)-1, &object));
   assert_int_equal(0, rig_find(h, NULL, 0, NULL));
 }
 
@@ -127,10 +137,14 @@ static void test_bad_keys(void **state)
   CK_BYTE p256[] = { 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 }, point[67] = { 4, 65, 4, 1 }, zero[32] = { 0 };
   CK_BYTE brainpool[] = { 6, 3, 0x2b, 0x24, 3 };
   CK_OBJECT_HANDLE object;
-  CK_ATTRIBUTE public[] = { { CKA_CLASS, &public_class, 8 }, { CKA_KEY_TYPE, &ec, 8 },
-                            { CKA_EC_PARAMS, p256, sizeof(p256) }, { CKA_EC_POINT, point, sizeof(point) } };
-  CK_ATTRIBUTE private[] = { { CKA_CLASS, &private_class, 8 }, { CKA_KEY_TYPE, &ec, 8 },
-                             { CKA_EC_PARAMS, p256, sizeof(p256) }, { CKA_VALUE, zero, sizeof(zero) } };
+  CK_ATTRIBUTE public[] = { { CKA_CLASS, &public_class, 8 },
+                            { CKA_KEY_TYPE, &ec, 8 },
+                            { CKA_EC_PARAMS, p256, sizeof(p256) },
+                            { CKA_EC_POINT, point, sizeof(point) } };
+  CK_ATTRIBUTE private[] = { { CKA_CLASS, &private_class, 8 },
+                             { CKA_KEY_TYPE, &ec, 8 },
+                             { CKA_EC_PARAMS, p256, sizeof(p256) },
+                             { CKA_VALUE, zero, sizeof(zero) } };
   assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, C_CreateObject(h, public, 4, &object));
   assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, C_CreateObject(h, private, 4, &object));
   public[2].pValue = brainpool;
@@ -274,10 +288,17 @@ static void test_unaligned(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_generated_history), RIG_TEST(test_get_treats_all), RIG_TEST(test_one_way),
-    RIG_TEST(test_bad_templates),     RIG_TEST(test_bad_keys),       RIG_TEST(test_visibility),
-    RIG_TEST(test_session_objects),   RIG_TEST(test_copy),           RIG_TEST(test_change_and_destroy),
-    RIG_TEST(test_find),              RIG_TEST(test_unaligned),
+    RIG_TEST(test_generated_history),
+    RIG_TEST(test_get_treats_all),
+    RIG_TEST(test_one_way),
+    RIG_TEST(test_bad_templates),
+    RIG_TEST(test_bad_keys),
+    RIG_TEST(test_visibility),
+    RIG_TEST(test_session_objects),
+    RIG_TEST(test_copy),
+    RIG_TEST(test_change_and_destroy),
+    RIG_TEST(test_find),
+    RIG_TEST(test_unaligned),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -384,10 +384,12 @@ static void test_files_are_private(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_tables),          RIG_TEST(test_initialize),       RIG_TEST(test_bad_conf),
-    RIG_TEST(test_slots),           RIG_TEST(test_reinit),           RIG_TEST(test_pin_lockout),
-    RIG_TEST(test_set_pin),         RIG_TEST(test_session_states),   RIG_TEST(test_fork),
-    RIG_TEST(test_tokens_of_others), RIG_TEST(test_finalize_races),  RIG_TEST(test_files_are_private),
+    RIG_TEST(test_tables),         RIG_TEST(test_initialize),
+    RIG_TEST(test_bad_conf),       RIG_TEST(test_slots),
+    RIG_TEST(test_reinit),         RIG_TEST(test_pin_lockout),
+    RIG_TEST(test_set_pin),        RIG_TEST(test_session_states),
+    RIG_TEST(test_fork),           RIG_TEST(test_tokens_of_others),
+    RIG_TEST(test_finalize_races), RIG_TEST(test_files_are_private),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

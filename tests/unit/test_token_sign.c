@@ -385,9 +385,15 @@ static void test_threads(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_ecdsa),          RIG_TEST(test_p384),        RIG_TEST(test_rsa),
-    RIG_TEST(test_rsa_refusals),   RIG_TEST(test_operation_life), RIG_TEST(test_permissions),
-    RIG_TEST(test_allowed_mechanisms), RIG_TEST(test_always_authenticate), RIG_TEST(test_digest),
+    RIG_TEST(test_ecdsa),
+    RIG_TEST(test_p384),
+    RIG_TEST(test_rsa),
+    RIG_TEST(test_rsa_refusals),
+    RIG_TEST(test_operation_life),
+    RIG_TEST(test_permissions),
+    RIG_TEST(test_allowed_mechanisms),
+    RIG_TEST(test_always_authenticate),
+    RIG_TEST(test_digest),
     RIG_TEST(test_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

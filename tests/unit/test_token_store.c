@@ -144,7 +144,8 @@ static hf_err put_damaged(struct store_txn *txn, void *arg)
   struct damage *damage = arg;
   HF_TRY(store_scan(txn, STORE_OBJECTS, hf_slice(NULL, 0), take_first, damage));
   damage->value[damage->len / 2] ^= 0x10;
-  return store_put(txn, STORE_OBJECTS, hf_slice(damage->key, sizeof(damage->key)), hf_slice(damage->value, damage->len));
+  return store_put(txn, STORE_OBJECTS, hf_slice(damage->key, sizeof(damage->key)),
+                   hf_slice(damage->value, damage->len));
 }
 
 /* One flipped bit in an object: that object is not served, the others are. */
@@ -234,7 +235,9 @@ static void test_disk_full(void **state)
   CK_OBJECT_CLASS class = CKO_DATA;
   CK_BBOOL yes = CK_TRUE;
   static CK_BYTE big[50 * 1024];
-  CK_ATTRIBUTE tmpl[] = { { CKA_CLASS, &class, sizeof(class) }, { CKA_TOKEN, &yes, 1 }, { CKA_VALUE, big, sizeof(big) } };
+  CK_ATTRIBUTE tmpl[] = { { CKA_CLASS, &class, sizeof(class) },
+                          { CKA_TOKEN, &yes, 1 },
+                          { CKA_VALUE, big, sizeof(big) } };
   CK_ULONG created = 1;
   CK_RV rv;
   rig_data(h, "kept", true, true);
@@ -292,8 +295,12 @@ static void test_reopen(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_emptied),     RIG_TEST(test_garbage),          RIG_TEST(test_truncated),
-    RIG_TEST(test_flipped_bit), RIG_TEST(test_reading), RIG_TEST(test_sealed_at_rest),
+    RIG_TEST(test_emptied),
+    RIG_TEST(test_garbage),
+    RIG_TEST(test_truncated),
+    RIG_TEST(test_flipped_bit),
+    RIG_TEST(test_reading),
+    RIG_TEST(test_sealed_at_rest),
     RIG_TEST(test_reopen),
     RIG_TEST(test_mended),
     cmocka_unit_test_setup_teardown(test_disk_full, small_disk_up, small_disk_down),

@@ -128,7 +128,7 @@ static inline CK_OBJECT_HANDLE rig_data(CK_SESSION_HANDLE h, const char *label, 
   CK_OBJECT_CLASS class = CKO_DATA;
   CK_BBOOL is_token = token, is_private = private;
   CK_ATTRIBUTE tmpl[] = {
-    { CKA_CLASS, &class, sizeof(class) }, { CKA_TOKEN, &is_token, 1 },  { CKA_PRIVATE, &is_private, 1 },
+    { CKA_CLASS, &class, sizeof(class) },      { CKA_TOKEN, &is_token, 1 },     { CKA_PRIVATE, &is_private, 1 },
     { CKA_LABEL, utf8(label), strlen(label) }, { CKA_VALUE, utf8("value"), 5 },
   };
   CK_OBJECT_HANDLE object;

@@ -259,10 +259,9 @@ EXPORT CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_ATTRIBUT
                                CK_ATTRIBUTE *private, unsigned long private_count, CK_OBJECT_HANDLE *public_key,
                                CK_OBJECT_HANDLE *private_key)
 {
-  ABI_SESSION(h,
-              m && public_key && private_key && abi_template(public, public_count) &&
-                abi_template(private, private_count),
-              abi_generate_pair(s, m, public, public_count, private, private_count, public_key, private_key));
+  ABI_SESSION(
+      h, m && public_key && private_key && abi_template(public, public_count) && abi_template(private, private_count),
+      abi_generate_pair(s, m, public, public_count, private, private_count, public_key, private_key));
 }
 
 static hf_err seed_refused(void)
@@ -291,10 +290,10 @@ EXPORT CK_RV C_CancelFunction(CK_SESSION_HANDLE h)
 }
 
 /* What this token does not offer: the session is checked, then CKR_FUNCTION_NOT_SUPPORTED. */
-#define ABI_NOT_SUPPORTED(name, ...)                     \
-  EXPORT CK_RV name(CK_SESSION_HANDLE h, __VA_ARGS__)    \
-  {                                                      \
-    ABI_SESSION(h, true, not_supported());               \
+#define ABI_NOT_SUPPORTED(name, ...)                  \
+  EXPORT CK_RV name(CK_SESSION_HANDLE h, __VA_ARGS__) \
+  {                                                   \
+    ABI_SESSION(h, true, not_supported());            \
   }
 
 #pragma GCC diagnostic push

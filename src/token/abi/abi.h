@@ -11,24 +11,24 @@ hf_err abi_enter(void);
 CK_RV abi_leave(bool entered, hf_err e);
 
 /* Runs body where the module is up and the arguments are there. */
-#define ABI(arguments_there, body)                                      \
-  hf_err e_ = abi_enter();                                              \
-  bool entered_ = !hf_failed(e_);                                       \
-  if (entered_)                                                         \
-    e_ = (arguments_there) ? (body) : abi_arguments_bad();              \
+#define ABI(arguments_there, body)                         \
+  hf_err e_ = abi_enter();                                 \
+  bool entered_ = !hf_failed(e_);                          \
+  if (entered_)                                            \
+    e_ = (arguments_there) ? (body) : abi_arguments_bad(); \
   return abi_leave(entered_, e_)
 
 /* The same with the session locked, as s. */
-#define ABI_SESSION(h, arguments_there, body)                           \
-  struct session *s = NULL;                                             \
-  hf_err e_ = abi_enter();                                              \
-  bool entered_ = !hf_failed(e_);                                       \
-  if (entered_)                                                         \
+#define ABI_SESSION(h, arguments_there, body)                              \
+  struct session *s = NULL;                                                \
+  hf_err e_ = abi_enter();                                                 \
+  bool entered_ = !hf_failed(e_);                                          \
+  if (entered_)                                                            \
     e_ = (arguments_there) ? session_acquire(h, &s) : abi_arguments_bad(); \
-  if (s) {                                                              \
-    e_ = (body);                                                        \
-    session_release(s);                                                 \
-  }                                                                     \
+  if (s) {                                                                 \
+    e_ = (body);                                                           \
+    session_release(s);                                                    \
+  }                                                                        \
   return abi_leave(entered_, e_)
 
 hf_err abi_arguments_bad(void);

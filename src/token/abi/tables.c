@@ -34,7 +34,8 @@ static CK_RV not_supported(void)
 }
 
 /* The message functions differ in their arguments, of which this one looks at none. */
-#define NOT_SUPPORTED(field) .field = (__typeof__(((struct hf_ck_functions_3_0 *)0)->field))(void (*)(void))not_supported
+#define NOT_SUPPORTED(field) \
+  .field = (__typeof__(((struct hf_ck_functions_3_0 *)0)->field))(void (*)(void))not_supported
 
 static hf_err login_user(CK_SESSION_HANDLE h, CK_USER_TYPE type, const void *pin, CK_ULONG len, CK_ULONG name_len)
 {

@@ -51,8 +51,8 @@ hf_err record_parse(struct hf_slice bytes, struct record *ret_record)
   return HF_OK;
 }
 
-static hf_err build_aad(const struct seal *seal, uint64_t id, uint8_t flags, uint32_t class, enum record_section section,
-                        struct hf_buf *out)
+static hf_err build_aad(const struct seal *seal, uint64_t id, uint8_t flags, uint32_t class,
+                        enum record_section section, struct hf_buf *out)
 {
   HF_TRY(hf_buf_add(out, seal->uuid, TOKEN_UUID_BYTES));
   HF_TRY(hf_buf_add_u64(out, id));
