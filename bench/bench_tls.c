@@ -71,7 +71,7 @@ static EVP_PKEY *token_key(const char *type)
 static void handshake(SSL_CTX *server, SSL_CTX *client)
 {
   SSL *s = SSL_new(server), *c = SSL_new(client);
-  BIO *to_server, *to_client;
+  BIO *to_server = NULL, *to_client = NULL;
   need(s && c && BIO_new_bio_pair(&to_server, 0, &to_client, 0) == 1, "a connection");
   SSL_set_bio(s, to_server, to_server);
   SSL_set_bio(c, to_client, to_client);

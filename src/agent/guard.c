@@ -149,7 +149,8 @@ CK_RV guard_C_GetSlotList(CK_BBOOL with_token, CK_SLOT_ID *list, CK_ULONG *count
     return CKR_OK;
   if (room < all)
     return CKR_BUFFER_TOO_SMALL;
-  memcpy(list, slots, all * sizeof(*list));
+  if (all)
+    memcpy(list, slots, all * sizeof(*list));
   return CKR_OK;
 }
 
@@ -256,7 +257,7 @@ CK_RV guard_C_SetPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *old_pin, CK_ULONG ol
 
 #define ENTRY(name) .name = guard_##name,
 
-static CK_FUNCTION_LIST functions = { .version = { 2, 40 }, GUARD_FUNCTIONS(ENTRY) };
+static CK_FUNCTION_LIST functions = { .version = { 2, 40 }, HF_CK_FUNCTIONS_2_40(ENTRY) };
 
 CK_FUNCTION_LIST *guard_functions(void)
 {

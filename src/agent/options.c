@@ -494,7 +494,7 @@ bool options_same_worker(const struct options *a, const struct options *b)
 
 void options_help(FILE *out)
 {
-  fputs("usage: holdfast-agent [OPTION]...\n\n"
+  fputs("Usage: holdfast-agent [OPTIONS]\n\n"
         "The key agent: the one process that holds the HSM's PIN. Serves thin-edge.io's signing protocol in place of\n"
         "tedge-p11-server, and PKCS #11 to any program that loads p11-kit-client.so.\n\n",
         out);
@@ -507,5 +507,7 @@ void options_help(FILE *out)
     if (rows[i].env)
       fprintf(out, "  %-26s [%s]\n", "", rows[i].env);
   }
-  fputs("  --help                     this text\n  --version                  the version\n", out);
+  fputs("  --help                     this text\n  --version                  the version\n\n"
+        "Example:\n  holdfast-agent --module-path /usr/lib/softhsm/libsofthsm2.so --pin-source /etc/holdfast/pin\n",
+        out);
 }

@@ -8,25 +8,9 @@
 
 extern const struct holdfast_token_ext abi_token_ext;
 
-/* clang-format off */
-#define FUNCTIONS_2_40(X)                                                                                           \
-  X(C_Initialize) X(C_Finalize) X(C_GetInfo) X(C_GetFunctionList) X(C_GetSlotList) X(C_GetSlotInfo)                 \
-  X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN) X(C_SetPIN)             \
-  X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_GetOperationState)               \
-  X(C_SetOperationState) X(C_Login) X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject)                \
-  X(C_GetObjectSize) X(C_GetAttributeValue) X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects)            \
-  X(C_FindObjectsFinal) X(C_EncryptInit) X(C_Encrypt) X(C_EncryptUpdate) X(C_EncryptFinal) X(C_DecryptInit)         \
-  X(C_Decrypt) X(C_DecryptUpdate) X(C_DecryptFinal) X(C_DigestInit) X(C_Digest) X(C_DigestUpdate) X(C_DigestKey)    \
-  X(C_DigestFinal) X(C_SignInit) X(C_Sign) X(C_SignUpdate) X(C_SignFinal) X(C_SignRecoverInit) X(C_SignRecover)     \
-  X(C_VerifyInit) X(C_Verify) X(C_VerifyUpdate) X(C_VerifyFinal) X(C_VerifyRecoverInit) X(C_VerifyRecover)          \
-  X(C_DigestEncryptUpdate) X(C_DecryptDigestUpdate) X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate)                 \
-  X(C_GenerateKey) X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)                  \
-  X(C_GenerateRandom) X(C_GetFunctionStatus) X(C_CancelFunction) X(C_WaitForSlotEvent)
-/* clang-format on */
-
 #define ENTRY(name) .name = name,
 
-static CK_FUNCTION_LIST functions_2_40 = { .version = { 2, 40 }, FUNCTIONS_2_40(ENTRY) };
+static CK_FUNCTION_LIST functions_2_40 = { .version = { 2, 40 }, HF_CK_FUNCTIONS_2_40(ENTRY) };
 
 static CK_RV not_supported(void)
 {
@@ -74,7 +58,7 @@ EXPORT CK_RV C_GetInterfaceList(struct hf_ck_interface *list, CK_ULONG *count);
 EXPORT CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, struct hf_ck_interface **interface, CK_FLAGS flags);
 
 static struct hf_ck_functions_3_0 functions_3_0 = {
-  .base = { .version = { 3, 0 }, FUNCTIONS_2_40(ENTRY) },
+  .base = { .version = { 3, 0 }, HF_CK_FUNCTIONS_2_40(ENTRY) },
   .C_GetInterfaceList = C_GetInterfaceList,
   .C_GetInterface = C_GetInterface,
   .C_LoginUser = C_LoginUser,
