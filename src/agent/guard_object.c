@@ -245,7 +245,7 @@ static void forget_uri(struct guard_object *object)
 
 CK_RV guard_object_found(struct guard_session *session, CK_OBJECT_HANDLE real, CK_OBJECT_HANDLE *ret_handle)
 {
-  struct guard_object object;
+  struct guard_object object = { 0 };
   CK_RV rv = look(session, real, &object);
   *ret_handle = 0;
   /* Another program may have destroyed it meanwhile. */
@@ -271,7 +271,7 @@ CK_RV guard_object_found(struct guard_session *session, CK_OBJECT_HANDLE real, C
 
 CK_RV guard_object_made(struct guard_session *session, CK_OBJECT_HANDLE real, CK_OBJECT_HANDLE *ret_handle)
 {
-  struct guard_object object;
+  struct guard_object object = { 0 };
   CK_RV rv = look(session, real, &object);
   if (rv != CKR_OK)
     return rv;
@@ -287,7 +287,7 @@ CK_RV guard_object_made(struct guard_session *session, CK_OBJECT_HANDLE real, CK
 
 CK_RV guard_object_refresh(struct guard_session *session, CK_OBJECT_HANDLE handle)
 {
-  struct guard_object *object = guard_object_get(session, handle), seen;
+  struct guard_object *object = guard_object_get(session, handle), seen = { 0 };
   CK_RV rv = look(session, object->real, &seen);
   if (rv != CKR_OK)
     return rv;
@@ -346,7 +346,7 @@ static bool is_trusted(const struct guard_session *session, const struct guard_o
 
 static CK_RV check(struct guard_session *session, struct guard_object *object)
 {
-  struct guard_object seen;
+  struct guard_object seen = { 0 };
   if (is_trusted(session, object))
     return CKR_OK;
   CK_RV rv = object->epoch == session->lease.epoch ? look(session, object->real, &seen) : CKR_OBJECT_HANDLE_INVALID;
