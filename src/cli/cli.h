@@ -6,6 +6,7 @@
 #ifndef HF_CLI_CLI_H
 #define HF_CLI_CLI_H
 
+#include "base/buf.h"
 #include "base/error.h"
 
 #include <stdbool.h>
@@ -79,6 +80,9 @@ const char *cli_nearest(const char *given, const char *const *names);
 
 /* Text of a token or a file on its way to a terminal: control characters become \xNN. */
 void cli_print_text(FILE *out, const char *text, size_t len);
+
+/* Writes a result where --out says (0644), else to standard output. */
+hf_err cli_output(const struct cli_args *args, struct hf_slice data);
 
 /*
  * For what cannot be undone: goes on with --yes, or after "yes" on a terminal. Fails with USAGE where there is

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/key.h"
 #include "p11/pem.h"
-
-#include <sys/stat.h>
 
 /* How to reach the key stays as the user wrote it; which key is told as exactly as the token can. */
 static hf_err exact_uri(const struct cli_login *login, struct hf_buf *out)
@@ -29,11 +26,7 @@ static hf_err run(const struct cli_args *args)
   HF_TRY(cli_login(args, args->operands[0], P11_READ_ONLY, &login));
   HF_TRY(exact_uri(&login, &uri));
   HF_TRY(p11_pem_write(hf_buf_str(&uri), &pem));
-  const char *path = cli_get(args, "out");
-  if (path)
-    return hf_file_write(path, pem.data, pem.len, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-  fputs(hf_buf_str(&pem), stdout);
-  return HF_OK;
+  return cli_output(args, hf_slice(pem.data, pem.len));
 }
 
 static const struct cli_option options[] = {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/key.h"
 #include "p11/public.h"
@@ -9,7 +8,6 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
-#include <sys/stat.h>
 
 enum { PEM_MAX = 64 * 1024 };
 
@@ -89,11 +87,7 @@ static hf_err run(const struct cli_args *args)
   HF_TRY(cli_login(args, args->operands[0], P11_READ_ONLY, &login));
   HF_TRY(find_public(&login, &key));
   HF_TRY(format_pem(&key, &pem));
-  const char *path = cli_get(args, "out");
-  if (path)
-    return hf_file_write(path, pem.data, pem.len, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-  fputs(hf_buf_str(&pem), stdout);
-  return HF_OK;
+  return cli_output(args, hf_slice(pem.data, pem.len));
 }
 
 static const struct cli_option options[] = {

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
-#include <sys/stat.h>
 
 enum { CHUNK = 64 * 1024, BASE64_MAX = 4 * P11_SIGNATURE_MAX };
 
@@ -114,13 +113,9 @@ static hf_err write_signature(const struct cli_args *args, const struct hf_buf *
     text[len] = '\n';
     shown = hf_slice(text, (size_t)len + 1);
   }
-  const char *path = cli_get(args, "out");
-  if (path)
-    return hf_file_write(path, shown.data, shown.len, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-  if (isatty(STDOUT_FILENO) && !cli_has(args, "base64"))
+  if (!cli_has(args, "out") && !cli_has(args, "base64") && isatty(STDOUT_FILENO))
     return hf_hint(hf_fail(HF_ERR_USAGE, "a signature is not for a terminal"), "Give --out FILE, or --base64.");
-  fwrite(shown.data, 1, shown.len, stdout);
-  return HF_OK;
+  return cli_output(args, shown);
 }
 
 static hf_err run(const struct cli_args *args)
