@@ -88,12 +88,9 @@ static hf_err consider_readable(struct search *search, uint64_t id, struct hf_sl
 static hf_err consider_id(uint64_t id, void *arg)
 {
   struct search *search = arg;
-  uint8_t key[8];
   bool found;
   struct hf_slice bytes;
-  for (size_t i = 0; i < sizeof(key); i++)
-    key[i] = (uint8_t)(id >> (8 * (sizeof(key) - 1 - i)));
-  HF_TRY(store_get(search->txn, STORE_OBJECTS, hf_slice(key, sizeof(key)), &found, &bytes));
+  HF_TRY(token_read_object(search->txn, id, &found, &bytes));
   return found ? consider_readable(search, id, bytes) : HF_OK;
 }
 

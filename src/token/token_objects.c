@@ -12,7 +12,7 @@ static void id_key(uint64_t id, uint8_t key[ID_BYTES])
     key[i] = (uint8_t)(id >> (8 * (ID_BYTES - 1 - i)));
 }
 
-static hf_err read_object(struct store_txn *txn, uint64_t id, bool *ret_found, struct hf_slice *ret_bytes)
+hf_err token_read_object(struct store_txn *txn, uint64_t id, bool *ret_found, struct hf_slice *ret_bytes)
 {
   uint8_t key[ID_BYTES];
   id_key(id, key);
@@ -31,7 +31,7 @@ hf_err token_refresh_entry(struct token *token, struct store_txn *txn, struct en
     return HF_OK;
   bool found;
   struct hf_slice bytes;
-  HF_TRY(read_object(txn, entry->id, &found, &bytes));
+  HF_TRY(token_read_object(txn, entry->id, &found, &bytes));
   if (!found) {
     handles_drop(&token->handles, entry);
     return gone();
@@ -211,7 +211,7 @@ static hf_err change_object(struct store_txn *txn, void *arg)
   bool found;
   struct hf_slice bytes;
   uint8_t key[ID_BYTES];
-  HF_TRY(read_object(txn, change->id, &found, &bytes));
+  HF_TRY(token_read_object(txn, change->id, &found, &bytes));
   if (!found)
     return gone();
   HF_TRY(index_remove(txn, &change->seal, change->id, change->before));

@@ -11,15 +11,25 @@ hf_err token_pin_length(struct hf_slice pin)
   return HF_OK;
 }
 
-hf_err token_new_keys(struct hf_secret **ret_keys)
+/* A master key and the index key that follows from it. */
+static hf_err keys_of_master(const uint8_t *master, struct hf_secret **ret_keys)
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
   HF_TRY(hf_secret_new(NULL, MASTER_BYTES + CRYPTO_KEY_BYTES, &keys));
-  uint8_t *master = hf_secret_data(keys);
-  HF_TRY(crypto_random(master, MASTER_BYTES));
-  HF_TRY(crypto_mac(master, hf_slice("index", 5), master + MASTER_BYTES));
+  memcpy(hf_secret_data(keys), master, MASTER_BYTES);
+  HF_TRY(crypto_mac(master, hf_slice("index", 5), hf_secret_data(keys) + MASTER_BYTES));
   *ret_keys = HF_TAKE(keys);
   return HF_OK;
+}
+
+hf_err token_new_keys(struct hf_secret **ret_keys)
+{
+  uint8_t master[MASTER_BYTES];
+  hf_err e = crypto_random(master, sizeof(master));
+  if (!hf_failed(e))
+    e = keys_of_master(master, ret_keys);
+  hf_wipe(master, sizeof(master));
+  return e;
 }
 
 static hf_err wrap_aad(const uint8_t *uuid, unsigned which, struct hf_buf *out)
@@ -57,12 +67,7 @@ static hf_err unwrap(const struct header *header, unsigned which, struct hf_slic
   if (hf_failed(crypto_open(hf_secret_data(kek), hf_slice(aad.data, aad.len),
                             hf_slice(wrap->sealed, sizeof(wrap->sealed)), &master)))
     return hf_fail(HF_ERR_PIN_INCORRECT, "the %s of token \"%.*s\"", wrap_names[which], HEADER_LABEL(header));
-  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
-  HF_TRY(hf_secret_new(NULL, MASTER_BYTES + CRYPTO_KEY_BYTES, &keys));
-  memcpy(hf_secret_data(keys), master.data, MASTER_BYTES);
-  HF_TRY(crypto_mac(master.data, hf_slice("index", 5), hf_secret_data(keys) + MASTER_BYTES));
-  *ret_keys = HF_TAKE(keys);
-  return HF_OK;
+  return keys_of_master(master.data, ret_keys);
 }
 
 struct pin_try {

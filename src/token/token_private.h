@@ -41,6 +41,9 @@ struct seal token_seal(const struct token *token);
 /* With the lock held: brings an entry's snapshot up to date. Fails with OBJECT_HANDLE_INVALID where the object is gone. */
 hf_err token_refresh_entry(struct token *token, struct store_txn *txn, struct entry *entry);
 
+/* An object's record by its id; *ret_found tells. */
+hf_err token_read_object(struct store_txn *txn, uint64_t id, bool *ret_found, struct hf_slice *ret_bytes);
+
 /* With the lock held: forgets the login and all private objects. */
 void token_forget_login(struct token *token);
 
