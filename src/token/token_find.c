@@ -68,7 +68,7 @@ static hf_err consider_bytes(struct search *search, uint64_t id, struct hf_slice
     return HF_OK;
   HF_TRY(handles_of_id(&search->token->handles, id, record.private, &entry));
   if (!search->head_suffices) {
-    HF_TRY(token_refresh_entry(search->token, search->txn, entry));
+    HF_TRY(token_update_entry(search->token, entry, &record, bytes, store_snapshot(search->txn)));
     if (!matches(search, entry->object))
       return HF_OK;
   }

@@ -24,21 +24,10 @@ static hf_err gone(void)
   return hf_fail(HF_ERR_OBJECT_HANDLE_INVALID, "no object has this handle");
 }
 
-hf_err token_refresh_entry(struct token *token, struct store_txn *txn, struct entry *entry)
+hf_err token_update_entry(struct token *token, struct entry *entry, const struct record *record, struct hf_slice bytes,
+                          uint64_t changes)
 {
-  uint64_t changes = store_snapshot(txn);
-  if (entry->owner || (entry->object && entry->seen == changes))
-    return HF_OK;
-  bool found;
-  struct hf_slice bytes;
-  HF_TRY(token_read_object(txn, entry->id, &found, &bytes));
-  if (!found) {
-    handles_drop(&token->handles, entry);
-    return gone();
-  }
-  struct record record;
-  HF_TRY(record_parse(bytes, &record));
-  if (!entry->object || object_stamp(entry->object) != record.stamp) {
+  if (!entry->object || object_stamp(entry->object) != record->stamp) {
     struct object *object;
     struct seal seal = token_seal(token);
     HF_TRY(object_new(&seal, entry->id, bytes, &object));
@@ -47,6 +36,21 @@ hf_err token_refresh_entry(struct token *token, struct store_txn *txn, struct en
   }
   entry->seen = changes;
   return HF_OK;
+}
+
+/* Brings an entry's snapshot up to date. Fails with OBJECT_HANDLE_INVALID where the object is gone. */
+static hf_err refresh_entry(struct token *token, struct store_txn *txn, struct entry *entry)
+{
+  bool found;
+  struct hf_slice bytes;
+  struct record record;
+  HF_TRY(token_read_object(txn, entry->id, &found, &bytes));
+  if (!found) {
+    handles_drop(&token->handles, entry);
+    return gone();
+  }
+  HF_TRY(record_parse(bytes, &record));
+  return token_update_entry(token, entry, &record, bytes, store_snapshot(txn));
 }
 
 static hf_err get_object(struct token *token, CK_OBJECT_HANDLE handle, struct entry **ret_entry)
@@ -61,7 +65,7 @@ static hf_err get_object(struct token *token, CK_OBJECT_HANDLE handle, struct en
   }
   struct store_txn *txn;
   HF_TRY(store_read_begin(token->store, &txn));
-  hf_err e = token_refresh_entry(token, txn, entry);
+  hf_err e = refresh_entry(token, txn, entry);
   store_read_end(txn);
   HF_TRY(e);
   *ret_entry = entry;

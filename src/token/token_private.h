@@ -38,8 +38,9 @@ hf_err token_refresh(struct token *token);
 /* With the lock held: the seal as the login allows; private objects open only for the user. */
 struct seal token_seal(const struct token *token);
 
-/* With the lock held: brings an entry's snapshot up to date. Fails with OBJECT_HANDLE_INVALID where the object is gone. */
-hf_err token_refresh_entry(struct token *token, struct store_txn *txn, struct entry *entry);
+/* With the lock held: makes the entry's snapshot what its record says, as of the store's changes. */
+hf_err token_update_entry(struct token *token, struct entry *entry, const struct record *record, struct hf_slice bytes,
+                          uint64_t changes);
 
 /* An object's record by its id; *ret_found tells. */
 hf_err token_read_object(struct store_txn *txn, uint64_t id, bool *ret_found, struct hf_slice *ret_bytes);
