@@ -4,7 +4,58 @@
 #include <errno.h>
 #include <sys/random.h>
 
-enum { RANDOM_ID_LEN = 16 };
+enum { RANDOM_ID_LEN = 16, RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096 };
+
+/* A type's first row is its default; the first of all is the default of all. */
+static const struct kind_row {
+  const char *type;
+  const char *curve; /* NULL: the type has none to choose */
+  enum p11_key_kind kind;
+} kinds[] = {
+  { "ec", "p256", P11_EC_P256 },    { "ec", "p384", P11_EC_P384 }, { "ec", "p521", P11_EC_P521 },
+  { "ed25519", NULL, P11_ED25519 }, { "rsa", NULL, P11_RSA },
+};
+
+static hf_err find_kind(const char *type, const char *curve, const struct kind_row **ret_row)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(kinds); i++)
+    if (strcmp(kinds[i].type, type) == 0 && (!curve || !kinds[i].curve || strcmp(kinds[i].curve, curve) == 0)) {
+      *ret_row = &kinds[i];
+      return HF_OK;
+    }
+  return hf_hint(hf_fail(HF_ERR_USAGE, "--type %s%s%s", type, curve ? " --curve " : "", curve ? curve : ""),
+                 "Types are ec (with --curve p256, p384 or p521), ed25519, and rsa (with --bits).");
+}
+
+static hf_err parse_bits(const char *text, unsigned *ret_bits)
+{
+  char *end;
+  unsigned long bits = strtoul(text, &end, 10);
+  if (*end || bits < RSA_BITS_MIN || bits > RSA_BITS_MAX || bits % 8)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--bits %s", text), "RSA keys have 2048 to 4096 bits, a multiple of 8.");
+  *ret_bits = (unsigned)bits;
+  return HF_OK;
+}
+
+hf_err cli_key_kind(const struct cli_args *args, struct p11_key_spec *spec)
+{
+  const char *type = cli_get(args, "type"), *curve = cli_get(args, "curve"), *bits = cli_get(args, "bits");
+  const struct kind_row *row = NULL;
+  unsigned rsa_bits = RSA_BITS_MIN;
+  /* thin-edge.io's name for it. */
+  if (!type || strcmp(type, "ecdsa") == 0)
+    type = kinds[0].type;
+  HF_TRY(find_kind(type, curve, &row));
+  if (curve && !row->curve)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--curve with --type %s", type), "--curve is for EC keys alone.");
+  if (bits && row->kind != P11_RSA)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--bits with --type %s", type), "--bits is for RSA keys alone (--type rsa).");
+  if (bits)
+    HF_TRY(parse_bits(bits, &rsa_bits));
+  spec->kind = row->kind;
+  spec->rsa_bits = row->kind == P11_RSA ? rsa_bits : 0;
+  return HF_OK;
+}
 
 hf_err cli_key_id(const struct cli_args *args, struct hf_buf *ret_id)
 {

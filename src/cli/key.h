@@ -14,7 +14,17 @@ bool cli_is_key(const struct p11_object *object);
 /* Fails with ID_EXISTS where a key has this id; a certificate may, since that is how it belongs to its key. */
 hf_err cli_key_id_check(struct p11_session *session, const struct hf_buf *id);
 
+/*
+ * What --type, --curve and --bits ask for: sets the spec's kind and rsa_bits, nothing else. Fails with USAGE, naming what
+ * there is. The command has CLI_KEY_KIND_OPTIONS.
+ */
+hf_err cli_key_kind(const struct cli_args *args, struct p11_key_spec *spec);
+
 /* clang-format off */
+#define CLI_KEY_KIND_OPTIONS                                          \
+  { "type", "TYPE", "ec (default), ed25519 or rsa" },                 \
+  { "curve", "CURVE", "of an EC key: p256 (default), p384 or p521" }, \
+  { "bits", "BITS", "of an RSA key: 2048 (default) to 4096" }
 #define CLI_KEY_NAME_OPTIONS                                          \
   { "label", "TEXT", "the key's label" },                             \
   { "id", "HEX", "the key's id, hexadecimal (default: 16 random bytes)" }

@@ -10,8 +10,8 @@ static const struct kind_row {
   CK_MECHANISM_TYPE mechanism;
   const char *curve;
 } kinds[] = {
-  [P11_EC_P256] = { CKM_EC_KEY_PAIR_GEN, "secp256r1" },
-  [P11_EC_P384] = { CKM_EC_KEY_PAIR_GEN, "secp384r1" },
+  [P11_EC_P256] = { CKM_EC_KEY_PAIR_GEN, "secp256r1" }, [P11_EC_P384] = { CKM_EC_KEY_PAIR_GEN, "secp384r1" },
+  [P11_EC_P521] = { CKM_EC_KEY_PAIR_GEN, "secp521r1" }, [P11_ED25519] = { CKM_EC_EDWARDS_KEY_PAIR_GEN, "edwards25519" },
   [P11_RSA] = { CKM_RSA_PKCS_KEY_PAIR_GEN, NULL },
 };
 

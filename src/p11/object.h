@@ -74,7 +74,7 @@ hf_err p11_object_get(struct p11_session *session, CK_OBJECT_HANDLE object, CK_A
 hf_err p11_object_create(struct p11_session *session, CK_ATTRIBUTE *attrs, size_t count, CK_OBJECT_HANDLE *ret_object);
 hf_err p11_object_destroy(struct p11_session *session, CK_OBJECT_HANDLE object);
 
-enum p11_key_kind { P11_EC_P256, P11_EC_P384, P11_RSA };
+enum p11_key_kind { P11_EC_P256, P11_EC_P384, P11_EC_P521, P11_ED25519, P11_RSA };
 
 struct p11_key_spec {
   enum p11_key_kind kind;

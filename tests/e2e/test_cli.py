@@ -78,10 +78,12 @@ def test_help_and_version(hf):
     (["key", "list", "-j"], "wrong usage: 'key list' has no option -j", "Options begin with two dashes."),
     (["token", "init"], "wrong usage: 'token init' needs --label", ".*"),
     (["completion", "fish"], "wrong usage: no completion for 'fish'", "There is one for bash."),
-    (["key", "generate", "--type", "dsa"], "wrong usage: --type dsa .*", "Types are .*"),
+    (["key", "generate", "--type", "dsa"], "wrong usage: --type dsa", "Types are .*"),
     (["key", "generate", "--type", "rsa", "--bits", "1024"], "wrong usage: --bits 1024", ".* 2048 to 4096 .*"),
-    (["key", "generate", "--type", "rsa", "--curve", "p256"], "wrong usage: --curve is not for RSA keys", "Use --bits."),
-    (["key", "generate", "--bits", "2048"], "wrong usage: --bits is for RSA keys alone", ".*"),
+    (["key", "generate", "--type", "rsa", "--curve", "p256"], "wrong usage: --curve with --type rsa", ".* EC keys alone."),
+    (["key", "generate", "--type", "ed25519", "--curve", "p256"], "wrong usage: --curve with --type ed25519", ".* EC keys alone."),
+    (["key", "generate", "--bits", "2048"], "wrong usage: --bits with --type ec", ".*--type rsa.*"),
+    (["key", "generate", "--curve", "p224"], "wrong usage: --type ec --curve p224", ".*p256, p384 or p521.*"),
     (["key", "generate", "--id", "0"], "wrong usage: --id 0", ".*hexadecimal.*"),
     (["key", "generate", "--id", "zz"], "wrong usage: --id zz", ".*hexadecimal.*"),
 ])
@@ -265,6 +267,7 @@ def test_several_tokens(hf, device):
 @pytest.mark.parametrize("options, kind", [
     ([], {"type": "EC", "curve": "secp256r1"}),
     (["--curve", "p384"], {"type": "EC", "curve": "secp384r1"}),
+    (["--type", "ecdsa", "--curve", "p521"], {"type": "EC", "curve": "secp521r1"}),
     (["--type", "rsa", "--bits", "3072"], {"type": "RSA", "bits": 3072}),
 ])
 def test_key_generate(hf, device, options, kind):
