@@ -5,6 +5,7 @@
 #include "cli/json.h"
 #include "cli/token.h"
 #include "gateway/connect.h"
+#include "identity/program.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -112,25 +113,16 @@ static hf_err check_cloud(const struct cli_args *args)
                  "This version connects to any MQTT broker: 'holdfast connect mqtt', with mqtt.url.");
 }
 
-/* The provider, in this process too, finds configuration and module by itself: it shall find these. */
-static hf_err tell_provider(const struct config *config, const char *module_path)
-{
-  if (setenv("HOLDFAST_CONFIG", config_path(config), 1) != 0 || setenv("HOLDFAST_MODULE", module_path, 1) != 0)
-    return hf_fail(HF_ERR_NO_MEMORY, "the environment");
-  return HF_OK;
-}
-
 static hf_err run(const struct cli_args *args)
 {
-  char module_path[PATH_MAX], provider_path[PATH_MAX];
-  struct gateway_connect_options options = { .module_path = module_path, .provider_path = provider_path };
+  char module_path[PATH_MAX];
+  struct gateway_connect_options options = { .module_path = module_path };
   HF_TRY(check_cloud(args));
   HF_TRY(parse_timeout(args, &options.timeout_s));
   HF_CLEANUP(config_freep) struct config *config = NULL;
   HF_TRY(cli_config_load(args, &config));
   HF_TRY(cli_module_path(args, module_path, sizeof(module_path)));
-  HF_TRY(cli_provider_path(provider_path, sizeof(provider_path)));
-  HF_TRY(tell_provider(config, module_path));
+  HF_TRY(program_start(config, module_path));
   signal(SIGPIPE, SIG_IGN);
   return cli_has(args, "json") ? connect_json(config, &options) : connect_text(config, &options);
 }

@@ -1,52 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/token.h"
 
-#include "base/file.h"
 #include "cli/pin.h"
 #include "config/config.h"
+#include "identity/program.h"
 
 #include <limits.h>
 
-static hf_err find_beside(const char *const *places, size_t count, char *out, size_t size)
-{
-  hf_err e = hf_file_beside_program(places, count, out, size);
-  return hf_failed(e) ? hf_fail(HF_ERR_MODULE_LOAD, "%s", hf_err_context()) : e;
-}
-
-hf_err cli_own_module_path(char *out, size_t size)
-{
-  static const char *const places[] = {
-    "../" CLI_LIBDIR "/pkcs11/libholdfast-token.so",
-    "../lib/pkcs11/libholdfast-token.so",
-    "../token/libholdfast-token.so",
-  };
-  hf_err e = find_beside(places, HF_ARRAY_LEN(places), out, size);
-  return hf_failed(e) ? hf_hint(e, "Install it, or name a module by --module.") : e;
-}
-
-hf_err cli_provider_path(char *out, size_t size)
-{
-  static const char *const places[] = {
-    "../" CLI_LIBDIR "/ossl-modules/holdfast.so",
-    "../lib/ossl-modules/holdfast.so",
-    "../provider/holdfast.so",
-  };
-  hf_err e = find_beside(places, HF_ARRAY_LEN(places), out, size);
-  return hf_failed(e) ? hf_hint(e, "Install Holdfast's OpenSSL provider.") : e;
-}
-
 hf_err cli_module_path(const struct cli_args *args, char *out, size_t size)
 {
-  const char *path = cli_get(args, "module");
-  if (!path)
-    path = getenv("HOLDFAST_MODULE");
-  if (path)
-    return (size_t)snprintf(out, size, "%s", path) < size ? HF_OK
-                                                          : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
   HF_CLEANUP(config_freep) struct config *config = NULL;
-  HF_TRY(config_load(cli_get(args, "config"), &config));
-  HF_TRY(config_module(config, out, size));
-  return out[0] ? HF_OK : cli_own_module_path(out, size);
+  const char *given = cli_get(args, "module");
+  if (!given)
+    given = getenv("HOLDFAST_MODULE");
+  if (!given)
+    HF_TRY(config_load(cli_get(args, "config"), &config));
+  return program_module(config, given, out, size);
 }
 
 hf_err cli_module_open(const struct cli_args *args, struct p11_module **ret_module)

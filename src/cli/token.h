@@ -11,10 +11,6 @@ hf_err cli_module_open(const struct cli_args *args, struct p11_module **ret_modu
 
 hf_err cli_module_path(const struct cli_args *args, char *out, size_t size);
 
-/* Our own token's module and OpenSSL provider, beside this program. Fail with MODULE_LOAD. */
-hf_err cli_own_module_path(char *out, size_t size);
-hf_err cli_provider_path(char *out, size_t size);
-
 /*
  * The token and what is wanted in it. --token is a label or a URI; operand is a URI or NULL. Without either, it is the
  * configuration's device.cryptoki.uri, else the only token. ret_uri gets all attributes that were given.

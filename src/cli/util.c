@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/pin.h"
 #include "cli/token.h"
+#include "identity/program.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -127,7 +128,7 @@ static int open_module(struct util *util)
   if (named)
     snprintf(util->module_path, sizeof(util->module_path), "%s", named);
   else
-    e = cli_own_module_path(util->module_path, sizeof(util->module_path));
+    e = program_own_module(util->module_path, sizeof(util->module_path));
   if (!hf_failed(e))
     e = p11_module_open(util->module_path, &util->module);
   if (!hf_failed(e))

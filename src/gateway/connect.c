@@ -2,9 +2,10 @@
 #include "gateway/connect.h"
 
 #include "base/file.h"
-#include "gateway/certificate.h"
 #include "gateway/mqtt.h"
 #include "gateway/net.h"
+#include "identity/certificate.h"
+#include "identity/key.h"
 #include "p11/pem.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ struct connect {
   X509 *certificate;
   struct p11_module *module;
   struct p11_key *key;
+  EVP_PKEY *tls_key;
   int key_file; /* in memory: the PEM text that stands for the key */
   char key_path[64];
   bool key_file_named; /* it is on disk after all, and goes at the end */
@@ -57,6 +59,7 @@ static int64_t deadline(const struct connect *c)
 static struct tls_identity identity(const struct connect *c)
 {
   return (struct tls_identity){ .cert_path = c->cert_path,
+                                .key = c->tls_key,
                                 .key_path = c->key_path,
                                 .root_path = config_get(c->config, CONFIG_MQTT_ROOT_CERT_PATH) };
 }
@@ -180,7 +183,7 @@ static hf_err make_key_file(struct connect *c)
 static hf_err handshake(struct connect *c)
 {
   HF_TRY(make_key_file(c));
-  HF_TRY(tls_provider_load(c->options->provider_path));
+  HF_TRY(identity_key_load(c->key_uri, &c->tls_key));
   HF_CLEANUP(hf_closep) int fd = -1;
   int64_t until = deadline(c);
   HF_TRY(net_connect(c->found, until, &fd));
@@ -305,6 +308,7 @@ static void release(struct connect *c)
   hf_closep(&c->key_file);
   if (c->key_file_named)
     unlink(c->key_path);
+  EVP_PKEY_free(c->tls_key);
   p11_key_unref(c->key);
   p11_module_unref(c->module);
   X509_free(c->certificate);

@@ -14,14 +14,13 @@ struct gateway_reporter {
 };
 
 struct gateway_connect_options {
-  const char *module_path;   /* the PKCS #11 module, where the key's URI names none */
-  const char *provider_path; /* Holdfast's OpenSSL provider */
-  unsigned timeout_s;        /* for each check that waits for the network */
+  const char *module_path; /* the PKCS #11 module, where the key's URI names none */
+  unsigned timeout_s;      /* for each check that waits for the network */
 };
 
 /*
- * Runs the checks in order; stops at the first that fails and returns its error, already told to check_end. The provider finds
- * configuration and module by itself: the caller has set $HOLDFAST_CONFIG and $HOLDFAST_MODULE to what it gives here.
+ * Runs the checks in order; stops at the first that fails and returns its error, already told to check_end. After
+ * program_start.
  */
 hf_err gateway_connect(const struct config *config, const struct gateway_connect_options *options,
                        const struct gateway_reporter *reporter);

@@ -4,11 +4,11 @@
 #include "base/cleanup.h"
 #include "gateway/net.h"
 #include "gateway/tls_error.h"
+#include "identity/openssl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -33,18 +33,6 @@ struct seen {
   char server_name[256];
   bool ticket;
 };
-
-hf_err tls_provider_load(const char *path)
-{
-  if (OSSL_PROVIDER_available(NULL, "holdfast"))
-    return HF_OK;
-  if (access(path, R_OK) != 0)
-    return hf_hint(hf_fail_errno(errno, "Holdfast's OpenSSL provider, %s", path),
-                   "Install all of Holdfast, or build it.");
-  if (OSSL_PROVIDER_load(NULL, "default") && OSSL_PROVIDER_load(NULL, path))
-    return HF_OK;
-  return tls_error_file(HF_ERR_TLS, "the OpenSSL provider ", path);
-}
 
 static void name_of(const X509 *certificate, char *out, size_t size)
 {
@@ -79,7 +67,7 @@ static hf_err load_roots(SSL_CTX *ctx, const char *path)
                    "Set mqtt.root_cert_path to the certificates that the server is checked with.");
   bool dir = S_ISDIR(st.st_mode);
   if ((dir ? SSL_CTX_load_verify_dir(ctx, path) : SSL_CTX_load_verify_file(ctx, path)) != 1)
-    return tls_error_file(HF_ERR_CERT_FILE, "the trusted certificates ", path);
+    return openssl_fail(HF_ERR_CERT_FILE, "the trusted certificates ", path);
   return HF_OK;
 }
 
@@ -87,9 +75,9 @@ static hf_err load_identity(SSL_CTX *ctx, const struct tls_identity *identity)
 {
   HF_TRY(load_roots(ctx, identity->root_path));
   if (SSL_CTX_use_certificate_chain_file(ctx, identity->cert_path) != 1)
-    return tls_error_file(HF_ERR_CERT_FILE, "the device's certificate ", identity->cert_path);
-  if (SSL_CTX_use_PrivateKey_file(ctx, identity->key_path, SSL_FILETYPE_PEM) != 1)
-    return tls_error_file(HF_ERR_TLS, "the provider did not load the device's key", "");
+    return openssl_fail(HF_ERR_CERT_FILE, "the device's certificate ", identity->cert_path);
+  if (SSL_CTX_use_PrivateKey(ctx, identity->key) != 1)
+    return openssl_fail(HF_ERR_KEY_MISMATCH, "", identity->cert_path);
   return HF_OK;
 }
 

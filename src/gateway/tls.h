@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS with the key in the HSM: the provider, one handshake, and what went wrong in it, in words. */
+/* TLS with the key in the HSM: one handshake, and what went wrong in it, in words. */
 #ifndef HF_GATEWAY_TLS_H
 #define HF_GATEWAY_TLS_H
 
 #include "base/error.h"
+
+#include <openssl/evp.h>
 
 #include <stdint.h>
 
 /* Who we are and whom we trust. Borrowed. */
 struct tls_identity {
   const char *cert_path;
-  const char *key_path;  /* a PEM file, which may stand for a key in an HSM */
+  EVP_PKEY *key;         /* see identity_key_load */
+  const char *key_path;  /* a PEM file that stands for it, for those who know only key files */
   const char *root_path; /* a file, or a directory as c_rehash leaves it */
 };
 
@@ -21,9 +24,6 @@ struct tls_server {
 };
 
 enum { TLS_RESULT_MAX = 512 };
-
-/* Loads Holdfast's provider into this process, from its file; one that openssl.cnf loaded already stays. */
-hf_err tls_provider_load(const char *path);
 
 /*
  * Hands fd (non-blocking, connected) through a handshake and waits until the server has seen our certificate: in TLS 1.3 it

@@ -102,11 +102,3 @@ hf_err tls_error_handshake(const struct tls_server *server)
     return hf_hint(hf_fail(HF_ERR_TLS, "%s: %s", server->address, row->text), "%s", row->hint);
   return hf_fail(HF_ERR_TLS, "%s: %s", server->address, words);
 }
-
-hf_err tls_error_file(enum hf_code code, const char *what, const char *path)
-{
-  char words[256];
-  first_words(words, sizeof(words));
-  ERR_clear_error();
-  return hf_fail(code, "%s%s%s%s", what, path, words[0] ? ": " : "", words);
-}

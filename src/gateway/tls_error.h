@@ -11,7 +11,4 @@ hf_err tls_error_server(const struct tls_server *server, int verify_error, const
 /* Why the handshake failed, by OpenSSL's error queue, which is emptied. */
 hf_err tls_error_handshake(const struct tls_server *server);
 
-/* The same for what OpenSSL says of a file; what and path are shown without a blank between. */
-hf_err tls_error_file(enum hf_code code, const char *what, const char *path);
-
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The device's certificate, before anyone else is asked about it. */
-#ifndef HF_GATEWAY_CERTIFICATE_H
-#define HF_GATEWAY_CERTIFICATE_H
+#ifndef HF_IDENTITY_CERTIFICATE_H
+#define HF_IDENTITY_CERTIFICATE_H
 
 #include "p11/key.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/certificate.h"
+#include "identity/certificate.h"
 
 #include "base/file.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The device's certificate: read, and judged before the network is asked. */
-#include "gateway/certificate.h"
+#include "identity/certificate.h"
 #include "hf_test.h"
 
 #include <openssl/pem.h>
