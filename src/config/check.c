@@ -5,9 +5,16 @@
 #include "config/address.h"
 #include "uri/uri.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
 
-enum { ID_MAX = 64 /* ub-common-name: the id is a certificate's CN */, TOPIC_MAX = 256, PIN_MAX = 255 };
+enum {
+  ID_MAX = 64 /* ub-common-name: the id is a certificate's CN */,
+  TOPIC_MAX = 256,
+  SECRET_MAX = 255,
+  TEXT_MAX = 64,
+  TOPICS_MAX = 8192
+};
 
 static bool is_printable(const char *value)
 {
@@ -67,9 +74,81 @@ static bool is_pin_source(const char *value)
   return is_path(value);
 }
 
-static bool is_pin(const char *value)
+static bool is_secret(const char *value)
 {
-  return value[0] && strlen(value) <= PIN_MAX;
+  return value[0] && strlen(value) <= SECRET_MAX;
+}
+
+static bool is_text(const char *value)
+{
+  return value[0] && strlen(value) <= TEXT_MAX && is_printable(value);
+}
+
+static bool is_url(const char *value)
+{
+  static const char *const schemes[] = { "http://", "https://" };
+  for (size_t i = 0; i < HF_ARRAY_LEN(schemes); i++) {
+    size_t len = strlen(schemes[i]);
+    char authority[CONFIG_HOST_MAX + 16];
+    struct config_address address;
+    if (strncmp(value, schemes[i], len) != 0)
+      continue;
+    int n = snprintf(authority, sizeof(authority), "%.*s", (int)strcspn(value + len, "/"), value + len);
+    return n > 0 && (size_t)n < sizeof(authority) && config_address_parse(authority, "443", &address) &&
+           strlen(value) < PATH_MAX && is_printable(value) && !strpbrk(value, " ?#@");
+  }
+  return false;
+}
+
+static bool is_host(const char *value)
+{
+  struct in6_addr v6;
+  struct config_address address;
+  if (strchr(value, ':'))
+    return inet_pton(AF_INET6, value, &v6) == 1;
+  return value[0] != '[' && config_address_parse(value, "1", &address) && strcmp(address.host, value) == 0;
+}
+
+static bool is_topics(const char *value)
+{
+  return value[0] && strlen(value) <= TOPICS_MAX && is_printable(value);
+}
+
+/* The units of each type whose values are numbers; a number without a unit is taken as it is where "" is one. */
+static const struct unit_row {
+  enum config_type type;
+  const char *name;
+  uint64_t factor;
+  uint64_t max; /* after the factor */
+} units[] = {
+  { CONFIG_TYPE_PORT, "", 1, 65535 },
+  { CONFIG_TYPE_NUMBER, "", 1, 65535 },
+  { CONFIG_TYPE_DURATION, "s", 1, UINT32_MAX },
+  { CONFIG_TYPE_DURATION, "m", 60, UINT32_MAX },
+  { CONFIG_TYPE_DURATION, "h", 3600, UINT32_MAX },
+  { CONFIG_TYPE_DURATION, "d", 86400, UINT32_MAX },
+  { CONFIG_TYPE_SIZE, "", 1, UINT64_C(1) << 40 },
+  { CONFIG_TYPE_SIZE, "KiB", 1 << 10, UINT64_C(1) << 40 },
+  { CONFIG_TYPE_SIZE, "MiB", 1 << 20, UINT64_C(1) << 40 },
+  { CONFIG_TYPE_SIZE, "GiB", 1 << 30, UINT64_C(1) << 40 },
+};
+
+bool config_number(enum config_type type, const char *value, uint64_t *ret_number)
+{
+  enum { DIGITS_MAX = 12 };
+  size_t digits = strspn(value, "0123456789");
+  if (digits == 0 || digits > DIGITS_MAX)
+    return false;
+  uint64_t number = strtoull(value, NULL, 10);
+  for (size_t i = 0; i < HF_ARRAY_LEN(units); i++) {
+    if (units[i].type != type || strcmp(units[i].name, value + digits) != 0)
+      continue;
+    if (number < 1 || number > units[i].max / units[i].factor)
+      return false;
+    *ret_number = number * units[i].factor;
+    return true;
+  }
+  return false;
 }
 
 struct type_row {
@@ -87,7 +166,15 @@ static const struct type_row types[CONFIG_TYPE_COUNT] = {
   [CONFIG_TYPE_ADDRESS] = { "address", is_address, "HOST, HOST:PORT or mqtts://HOST:PORT" },
   [CONFIG_TYPE_TOPIC] = { "topic", is_topic, "an MQTT topic without '+' and '#'" },
   [CONFIG_TYPE_PIN_SOURCE] = { "pin-source", is_pin_source, "an absolute path, env:NAME or credential:NAME" },
-  [CONFIG_TYPE_PIN] = { "pin", is_pin, "1 to 255 bytes" },
+  [CONFIG_TYPE_SECRET] = { "secret", is_secret, "1 to 255 bytes" },
+  [CONFIG_TYPE_TEXT] = { "text", is_text, "1 to 64 printable characters" },
+  [CONFIG_TYPE_URL] = { "url", is_url, "http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]" },
+  [CONFIG_TYPE_HOST] = { "host", is_host, "a host's name or IP address" },
+  [CONFIG_TYPE_PORT] = { "port", NULL, "a port, 1 to 65535" },
+  [CONFIG_TYPE_NUMBER] = { "number", NULL, "a number, 1 to 65535" },
+  [CONFIG_TYPE_DURATION] = { "duration", NULL, "a number and its unit, s, m, h or d, like 30d" },
+  [CONFIG_TYPE_SIZE] = { "size", NULL, "bytes, or a number and KiB, MiB or GiB, like 256MiB" },
+  [CONFIG_TYPE_TOPICS] = { "topics", is_topics, "mosquitto's topic lines, ';' between them" },
 };
 
 const char *config_type_name(enum config_type type)
@@ -100,7 +187,9 @@ const char *config_check(const struct config_row *row, const char *value)
   const struct type_row *type = &types[row->type];
   if (row->choices)
     return is_choice(row->choices, value) ? NULL : row->choices;
-  return type->allows(value) ? NULL : type->must_be;
+  uint64_t number;
+  bool allowed = type->allows ? type->allows(value) : config_number(row->type, value, &number);
+  return allowed ? NULL : type->must_be;
 }
 
 const char *config_nearest(const char *name)

@@ -7,6 +7,7 @@
 #include "config/tree.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 enum { FILE_MAX_BYTES = 1024 * 1024 };
@@ -32,7 +33,7 @@ const struct config_row *config_row(enum config_key key)
 
 bool config_is_secret(enum config_key key)
 {
-  return rows[key].type == CONFIG_TYPE_PIN;
+  return rows[key].type == CONFIG_TYPE_SECRET;
 }
 
 hf_err config_key_find(const char *name, enum config_key *ret_key)
@@ -150,7 +151,9 @@ struct config *config_free(struct config *config)
 {
   if (!config)
     return NULL;
-  tree_wipe(config->root, rows[CONFIG_DEVICE_CRYPTOKI_PIN].key);
+  for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
+    if (config_is_secret(key))
+      tree_wipe(config->root, rows[key].key);
   json_decref(config->root);
   hf_closep(&config->lock);
   free(config->warning);
@@ -179,6 +182,13 @@ bool config_get_bool(const struct config *config, enum config_key key)
 {
   const char *value = config_get(config, key);
   return value && strcmp(value, "true") == 0;
+}
+
+uint64_t config_get_number(const struct config *config, enum config_key key)
+{
+  const char *value = config_get(config, key);
+  uint64_t number = 0;
+  return value && config_number(rows[key].type, value, &number) ? number : 0;
 }
 
 bool config_is_set(const struct config *config, enum config_key key)
@@ -237,6 +247,42 @@ hf_err config_module(const struct config *config, char *out, size_t size)
       config_get(config, socket ? CONFIG_DEVICE_CRYPTOKI_PKCS11_SOCKET_PATH : CONFIG_DEVICE_CRYPTOKI_MODULE_PATH);
   int len = snprintf(out, size, "%s%s", socket ? "unix:path=" : "", path ? path : "");
   return len >= 0 && (size_t)len < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the module's path %.64s...", path);
+}
+
+static hf_err put_path(char *out, size_t size, const char *first, const char *rest)
+{
+  int len = snprintf(out, size, "%s%s", first, rest);
+  return len >= 0 && (size_t)len < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the path %.64s...%s", first, rest);
+}
+
+/* The user's own place: below the directory that the variable names, else below their home. */
+static hf_err own_path(const char *variable, const char *below_home, const char *rest, char *out, size_t size)
+{
+  const char *dir = getenv(variable), *home = getenv("HOME");
+  if (dir && dir[0] == '/')
+    return put_path(out, size, dir, rest);
+  char below[PATH_MAX];
+  if (!home || home[0] != '/')
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "neither $%s nor $HOME is set", variable),
+                   "Set data.path and run.path in the configuration.");
+  HF_TRY(put_path(below, sizeof(below), home, below_home));
+  return put_path(out, size, below, rest);
+}
+
+hf_err config_data_path(const struct config *config, char *out, size_t size)
+{
+  const char *set = config_get(config, CONFIG_DATA_PATH);
+  if (set || geteuid() == 0)
+    return put_path(out, size, set ? set : CONFIG_SYSTEM_DATA, "");
+  return own_path("XDG_DATA_HOME", "/.local/share", "/holdfast", out, size);
+}
+
+hf_err config_run_path(const struct config *config, char *out, size_t size)
+{
+  const char *set = config_get(config, CONFIG_RUN_PATH);
+  if (set || geteuid() == 0)
+    return put_path(out, size, set ? set : CONFIG_SYSTEM_RUN, "");
+  return own_path("XDG_RUNTIME_DIR", "/.local/share/holdfast", "/holdfast", out, size);
 }
 
 hf_err config_pin(const struct config *config, struct hf_secret **ret_pin)

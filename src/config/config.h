@@ -11,7 +11,19 @@
 #include <stdbool.h>
 
 #define CONFIG_SYSTEM_FILE "/etc/holdfast/config.json"
+#define CONFIG_SYSTEM_DATA "/var/lib/holdfast"
+#define CONFIG_SYSTEM_RUN "/run/holdfast"
 #define CONFIG_DEVICE_DIR "/etc/holdfast/device-certs/"
+
+/* What each cloud has; C: its name in upper case, c: its name. */
+#define CONFIG_CLOUD_ROWS(X, C, c)                                                                                    \
+  X(C##_URL, c ".url", ADDRESS, NULL, NULL, "Where the cloud's MQTT broker is: HOST, HOST:PORT or mqtts://HOST:PORT") \
+  X(C##_ROOT_CERT_PATH, c ".root_cert_path", PATH, "/etc/ssl/certs", NULL,                                            \
+    "Certificates that the cloud's is checked with: a file or a directory")                                           \
+  X(C##_BRIDGE_ENABLED, c ".bridge.enabled", BOOL, "false", NULL,                                                     \
+    "Whether the bridge to it runs: 'holdfast connect' and 'holdfast disconnect' set it")                             \
+  X(C##_BRIDGE_TOPICS, c ".bridge.topics", TOPICS, NULL, NULL,                                                        \
+    "What is bridged, as mosquitto's topic lines, ';' between them; without it, the cloud's usual topics")
 
 /* X(id, key, type, default or NULL, what an enum may be or NULL, help) */
 #define CONFIG_TABLE(X)                                                                                                \
@@ -34,16 +46,56 @@
   X(DEVICE_CRYPTOKI_URI, "device.cryptoki.uri", URI, NULL, NULL, "The token to use, where there are several")          \
   X(DEVICE_CRYPTOKI_PIN_SOURCE, "device.cryptoki.pin_source", PIN_SOURCE, NULL, NULL,                                  \
     "Where the PIN is: a file's path, env:NAME or credential:NAME")                                                    \
-  X(DEVICE_CRYPTOKI_PIN, "device.cryptoki.pin", PIN, NULL, NULL,                                                       \
+  X(DEVICE_CRYPTOKI_PIN, "device.cryptoki.pin", SECRET, NULL, NULL,                                                    \
     "The PIN itself; better is device.cryptoki.pin_source")                                                            \
-  X(C8Y_URL, "c8y.url", ADDRESS, NULL, NULL, "Cumulocity: HOST or HOST:PORT")                                          \
-  X(MQTT_URL, "mqtt.url", ADDRESS, NULL, NULL, "An MQTT broker: HOST, HOST:PORT or mqtts://HOST:PORT")                 \
-  X(MQTT_ROOT_CERT_PATH, "mqtt.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                          \
-    "Certificates that the broker's is checked with: a file or a directory")                                           \
+  X(CERTIFICATE_ORGANIZATION, "certificate.organization", TEXT, NULL, NULL,                                            \
+    "Organization (O) in the subject of certificates and requests")                                                    \
+  X(CERTIFICATE_ORGANIZATION_UNIT, "certificate.organization_unit", TEXT, NULL, NULL,                                  \
+    "Organizational unit (OU) in the subject of certificates and requests")                                            \
+  X(CERTIFICATE_VALIDITY_REQUESTED_DURATION, "certificate.validity.requested_duration", DURATION, "365d", NULL,        \
+    "How long a self-signed certificate is valid, and how long a CA is asked for")                                     \
+  X(CERTIFICATE_VALIDITY_MINIMUM_DURATION, "certificate.validity.minimum_duration", DURATION, NULL, NULL,              \
+    "Renew when less than this is left; without it, when a third of the lifetime is left")                             \
+  X(CERTIFICATE_RENEWAL_ROTATE_KEY, "certificate.renewal.rotate_key", BOOL, "false", NULL,                             \
+    "Whether renewal makes a new key in the HSM, too")                                                                 \
+  X(EST_URL, "est.url", URL, NULL, NULL,                                                                               \
+    "The EST server that issues certificates (RFC 7030): https://HOST[:PORT][/.well-known/est[/LABEL]]")               \
+  X(EST_ROOT_CERT_PATH, "est.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                            \
+    "Certificates that the EST server's is checked with: a file or a directory")                                       \
+  X(PROXY_ADDRESS, "proxy.address", URL, NULL, NULL, "An HTTP proxy for all that leaves the device: http://HOST:PORT") \
+  X(PROXY_USERNAME, "proxy.username", TEXT, NULL, NULL, "Who logs in at the proxy")                                    \
+  X(PROXY_PASSWORD, "proxy.password", SECRET, NULL, NULL, "The password for it")                                       \
+  CONFIG_CLOUD_ROWS(X, C8Y, "c8y")                                                                                     \
+  X(C8Y_HTTP, "c8y.http", ADDRESS, NULL, NULL, "Cumulocity's REST and EST server; without it, the host of c8y.url")    \
+  CONFIG_CLOUD_ROWS(X, AWS, "aws")                                                                                     \
+  CONFIG_CLOUD_ROWS(X, AZ, "az")                                                                                       \
+  CONFIG_CLOUD_ROWS(X, MQTT, "mqtt")                                                                                   \
   X(MQTT_CONNECT_TOPIC, "mqtt.connect_topic", TOPIC, "holdfast/{id}/connect", NULL,                                    \
     "Where 'holdfast connect' publishes; {id} stands for the device's id")                                             \
+  X(MQTT_BROKER, "mqtt.broker", ENUM, "managed", "managed|external",                                                   \
+    "The local MQTT broker: a mosquitto that holdfast-core runs, or one that is there already")                        \
+  X(MQTT_BIND_ADDRESS, "mqtt.bind.address", HOST, "127.0.0.1", NULL, "Where the local MQTT broker listens")            \
+  X(MQTT_BIND_PORT, "mqtt.bind.port", PORT, "1883", NULL, "The local MQTT broker's port")                              \
   X(MQTT_BRIDGE_BUILT_IN, "mqtt.bridge.built_in", BOOL, "true", NULL,                                                  \
-    "Use Holdfast's own bridge rather than the local broker's")
+    "Use Holdfast's own bridge rather than the local broker's")                                                        \
+  X(MQTT_BRIDGE_KEEPALIVE_INTERVAL, "mqtt.bridge.keepalive_interval", DURATION, "60s", NULL,                           \
+    "How long the bridge may be silent before it asks whether the cloud is still there")                               \
+  X(MQTT_BRIDGE_WINDOW, "mqtt.bridge.window", NUMBER, "1000", NULL,                                                    \
+    "Messages on their way to the cloud at once; 1 keeps their order even where some are sent again")                  \
+  X(MQTT_BRIDGE_RECONNECT_MINIMUM, "mqtt.bridge.reconnect_policy.initial_interval", DURATION, "1s", NULL,              \
+    "How long to wait before connecting again; doubled at each failure")                                               \
+  X(MQTT_BRIDGE_RECONNECT_MAXIMUM, "mqtt.bridge.reconnect_policy.maximum_interval", DURATION, "10m", NULL,             \
+    "The longest wait before connecting again")                                                                        \
+  X(MQTT_BRIDGE_SPOOL_MAX_SIZE, "mqtt.bridge.spool.max_size", SIZE, "256MiB", NULL,                                    \
+    "How much a bridge keeps on disk while it cannot send")                                                            \
+  X(MQTT_BRIDGE_SPOOL_OVERFLOW, "mqtt.bridge.spool.overflow", ENUM, "refuse-newest", "refuse-newest|drop-oldest",      \
+    "What happens beyond that: new messages wait in the local broker, or the oldest are dropped")                      \
+  X(MQTT_BRIDGE_SPOOL_DURABILITY, "mqtt.bridge.spool.durability", ENUM, "power", "power|process",                      \
+    "What kept messages survive: a power cut (synced to disk), or the end of the process alone")                       \
+  X(DATA_PATH, "data.path", PATH, NULL, NULL,                                                                          \
+    "Where the gateway keeps its data; root's is /var/lib/holdfast, another user's ~/.local/share/holdfast")           \
+  X(RUN_PATH, "run.path", PATH, NULL, NULL,                                                                            \
+    "Where its sockets and pid files are; root's is /run/holdfast, another user's $XDG_RUNTIME_DIR/holdfast")
 
 enum config_key {
 #define CONFIG_KEY_ENUM(id, ...) CONFIG_##id,
@@ -61,7 +113,15 @@ enum config_type {
   CONFIG_TYPE_ADDRESS,
   CONFIG_TYPE_TOPIC,
   CONFIG_TYPE_PIN_SOURCE,
-  CONFIG_TYPE_PIN, /* a secret */
+  CONFIG_TYPE_SECRET, /* a PIN, a password: never shown */
+  CONFIG_TYPE_TEXT,
+  CONFIG_TYPE_URL,  /* http or https */
+  CONFIG_TYPE_HOST, /* a name or an IP address */
+  CONFIG_TYPE_PORT,
+  CONFIG_TYPE_NUMBER,   /* 1 to 65535 */
+  CONFIG_TYPE_DURATION, /* "90s", "15m", "12h", "30d" */
+  CONFIG_TYPE_SIZE,     /* bytes, or "64KiB", "256MiB", "1GiB" */
+  CONFIG_TYPE_TOPICS,
   CONFIG_TYPE_COUNT
 };
 
@@ -109,6 +169,9 @@ const char *config_get(const struct config *config, enum config_key key);
 bool config_get_bool(const struct config *config, enum config_key key); /* of a BOOL row */
 bool config_is_set(const struct config *config, enum config_key key);   /* in the file, that is */
 
+/* The number that a NUMBER, PORT, DURATION (seconds) or SIZE (bytes) row stands for; 0 where it has neither value nor default. */
+uint64_t config_get_number(const struct config *config, enum config_key key);
+
 /* The value that something cannot do without. Fails with CONFIG; the hint tells how to set it. */
 hf_err config_require(const struct config *config, enum config_key key, const char **ret_value);
 
@@ -127,6 +190,10 @@ hf_err config_save(const struct config *config);
  * not set.
  */
 hf_err config_module(const struct config *config, char *out, size_t size);
+
+/* data.path and run.path, or what stands for them where they are not set. Neither is made here. */
+hf_err config_data_path(const struct config *config, char *out, size_t size);
+hf_err config_run_path(const struct config *config, char *out, size_t size);
 
 /* The HSM's PIN: what pin_source leads to, else pin. Fails with PIN_MISSING where neither is set. */
 hf_err config_pin(const struct config *config, struct hf_secret **ret_pin);

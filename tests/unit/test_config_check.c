@@ -27,6 +27,20 @@ static const struct {
     { "/run/pin", "env:PIN", "credential:pin", "file:/run/pin" },
     { "", "1234", "env:", "credential:", "file:", "pin.txt" } },
   { CONFIG_DEVICE_CRYPTOKI_PIN, { "1", "any bytes: \"'" }, { "" } },
+  { CONFIG_CERTIFICATE_ORGANIZATION, { "Holdfast Inc.", "Über" }, { "", "a\tb", ID_64 "x" } },
+  { CONFIG_EST_URL,
+    { "https://ca", "https://ca:8443/.well-known/est/label", "http://[::1]:80" },
+    { "", "ca", "ftp://ca", "https://", "https://a b", "https://u@ca", "https://ca:0/", "https://ca/?x" } },
+  { CONFIG_MQTT_BIND_ADDRESS, { "127.0.0.1", "::1", "gateway.local" }, { "", "a:1", "a b", "-a", "[::1]" } },
+  { CONFIG_MQTT_BIND_PORT, { "1", "1883", "65535" }, { "", "0", "65536", "-1", "1 ", "0x10", "1s" } },
+  { CONFIG_MQTT_BRIDGE_WINDOW, { "1", "65535" }, { "", "0", "65536", "1.5" } },
+  { CONFIG_CERTIFICATE_VALIDITY_REQUESTED_DURATION,
+    { "1s", "90m", "24h", "365d" },
+    { "", "0d", "1", "d", "1w", "-1d", "99999999999d", "1 d" } },
+  { CONFIG_MQTT_BRIDGE_SPOOL_MAX_SIZE,
+    { "1", "64KiB", "256MiB", "1024GiB" },
+    { "", "0", "1MB", "1025GiB", "KiB", "1.5GiB" } },
+  { CONFIG_C8Y_BRIDGE_TOPICS, { "# out 1 a/ b/" }, { "", "a\nb" } },
 };
 
 static void test_each_type_allows_and_refuses(void **state)
@@ -47,6 +61,25 @@ static void test_each_type_allows_and_refuses(void **state)
     assert_true(seen[type]);
 }
 
+static void test_numbers_have_units(void **state)
+{
+  (void)state;
+  static const struct {
+    enum config_type type;
+    const char *value;
+    uint64_t number;
+  } numbers[] = { { CONFIG_TYPE_PORT, "1883", 1883 },
+                  { CONFIG_TYPE_DURATION, "90s", 90 },
+                  { CONFIG_TYPE_DURATION, "30d", 30 * 86400 },
+                  { CONFIG_TYPE_SIZE, "7", 7 },
+                  { CONFIG_TYPE_SIZE, "256MiB", 256 * 1024 * 1024 } };
+  for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++) {
+    uint64_t number = 0;
+    assert_true(config_number(numbers[i].type, numbers[i].value, &number));
+    assert_int_equal(number, numbers[i].number);
+  }
+}
+
 static void test_every_default_is_allowed(void **state)
 {
   (void)state;
@@ -58,11 +91,11 @@ static void test_every_default_is_allowed(void **state)
   }
 }
 
-static void test_only_the_pin_is_a_secret(void **state)
+static void test_secrets(void **state)
 {
   (void)state;
   for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
-    assert_int_equal(config_is_secret(key), key == CONFIG_DEVICE_CRYPTOKI_PIN);
+    assert_int_equal(config_is_secret(key), key == CONFIG_DEVICE_CRYPTOKI_PIN || key == CONFIG_PROXY_PASSWORD);
 }
 
 static void test_nearest(void **state)
@@ -99,8 +132,9 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_each_type_allows_and_refuses),
+    cmocka_unit_test(test_numbers_have_units),
     cmocka_unit_test(test_every_default_is_allowed),
-    cmocka_unit_test(test_only_the_pin_is_a_secret),
+    cmocka_unit_test(test_secrets),
     cmocka_unit_test(test_nearest),
     cmocka_unit_test(test_addresses),
   };
