@@ -11,7 +11,9 @@ struct config_cloud {
   enum config_key url, root_cert_path, bridge_enabled, bridge_topics;
 };
 
-/* All of them; ends with a row whose name is NULL. */
+enum config_cloud_index { CONFIG_CLOUD_C8Y, CONFIG_CLOUD_AWS, CONFIG_CLOUD_AZ, CONFIG_CLOUD_MQTT, CONFIG_CLOUD_COUNT };
+
+/* All of them, by their index; ends with a row whose name is NULL. */
 extern const struct config_cloud config_clouds[];
 
 /* Fails with USAGE and names the clouds there are. */
