@@ -57,8 +57,8 @@ static hf_err fresh_header(const struct token_conf *conf, struct hf_slice so_pin
 static hf_err fill_new_dir(const struct token_conf *conf, const char *dir, struct header *header)
 {
   struct store *store;
-  HF_TRY(store_create(dir, conf->umask));
-  HF_TRY(store_open(dir, &store));
+  HF_TRY(store_create(&token_store_kind, dir, conf->umask));
+  HF_TRY(store_open(&token_store_kind, dir, &store));
   hf_err e = store_write(store, write_header, header);
   store_close(store);
   return hf_failed(e) ? e : sync_dir(dir);
@@ -111,7 +111,7 @@ hf_err token_open(const struct token_conf *conf, const char *dir, struct token *
   snprintf(token->dir, sizeof(token->dir), "%s", dir);
   token->conf = conf;
   token->header_changes = UINT64_MAX;
-  hf_err e = store_open(dir, &token->store);
+  hf_err e = store_open(&token_store_kind, dir, &token->store);
   if (!hf_failed(e))
     e = token_header(token, &(struct header){ 0 });
   if (hf_failed(e)) {

@@ -14,7 +14,8 @@ MAY_USE = {
     "base": set(),
     "uri": set(),
     "wire": set(),
-    "token": set(),
+    "store": set(),
+    "token": {"store"},
     "p11": {"uri"},
     "config": {"uri"},
     "policy": {"uri"},
@@ -28,7 +29,7 @@ MAY_USE = {
 
 # Libraries that belong to a few folders: all others reach them through these.
 OWNERS = {
-    "lmdb.h": {"token"},
+    "lmdb.h": {"store"},
     "argon2.h": {"token"},
     "jansson.h": {"config", "cli"},
     "MQTTAsync.h": {"gateway"},

@@ -3,7 +3,7 @@
 #include "token_rig.h"
 
 #include "holdfast/token-ext.h"
-#include "token/store/store.h"
+#include "token/store/tables.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -157,7 +157,7 @@ static void test_flipped_bit(void **state)
   struct damage damage = { .len = 0 };
   make_and_close(3);
   rig_token_dir(dir, sizeof(dir));
-  assert_hf_ok(store_open(dir, &store));
+  assert_hf_ok(store_open(&token_store_kind, dir, &store));
   assert_hf_ok(store_write(store, put_damaged, &damage));
   store_close(store);
   CK_SESSION_HANDLE h = reopen();
@@ -176,7 +176,7 @@ static void test_reading(void **state)
   size_t count = 0;
   make_and_close(5);
   rig_token_dir(dir, sizeof(dir));
-  assert_hf_ok(store_open(dir, &store));
+  assert_hf_ok(store_open(&token_store_kind, dir, &store));
   uint64_t before = store_changes(store);
   assert_hf_ok(store_read_begin(store, &txn));
   assert_hf_ok(store_scan(txn, STORE_OBJECTS, hf_slice(NULL, 0), count_row, &count));

@@ -3,6 +3,13 @@
 
 enum { HEADER_FORMAT = 1, HEADER_MAX = 1024, CHECKSUM_BYTES = 8 };
 
+const struct store_kind token_store_kind = {
+  .tables = { "meta", "objects", "index" },
+  .damaged = HF_ERR_TOKEN_STORE,
+  .newer = HF_ERR_TOKEN_STORE_VERSION,
+  .full = HF_ERR_DEVICE_MEMORY,
+};
+
 static struct hf_slice header_key(void)
 {
   return hf_slice("header", 6);

@@ -4,7 +4,7 @@
 #define HF_TOKEN_STORE_HEADER_H
 
 #include "token/store/record.h"
-#include "token/store/store.h"
+#include "token/store/tables.h"
 
 enum { LABEL_BYTES = 32, SERIAL_CHARS = 16, MASTER_BYTES = CRYPTO_KEY_BYTES };
 

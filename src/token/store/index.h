@@ -7,7 +7,7 @@
 #define HF_TOKEN_STORE_INDEX_H
 
 #include "token/store/record.h"
-#include "token/store/store.h"
+#include "token/store/tables.h"
 
 hf_err index_add(struct store_txn *txn, const struct seal *seal, uint64_t id, const struct attrs *open);
 hf_err index_remove(struct store_txn *txn, const struct seal *seal, uint64_t id, const struct attrs *open);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "token/store/store.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,9 @@ struct store_txn {
 };
 
 struct store {
+  const struct store_kind *kind;
   MDB_env *env;
-  MDB_dbi tables[STORE_TABLES];
+  MDB_dbi tables[STORE_TABLES_MAX];
   int lock_fd;
   pthread_mutex_t idle_lock;
   struct store_txn *idle[IDLE_MAX]; /* read transactions, reset: renewing one costs no allocation */
@@ -30,23 +31,21 @@ struct store {
   char dir[PATH_MAX];
 };
 
-static const char *const table_names[STORE_TABLES] = { "meta", "objects", "index" };
-
-static hf_err mdb_fail(int rc, const char *dir)
+static hf_err mdb_fail(const struct store *store, int rc)
 {
   switch (rc) {
   case MDB_MAP_FULL:
-    return hf_fail(HF_ERR_DEVICE_MEMORY, "%s: the store has reached %zu MiB", dir, MAP_BYTES >> 20);
+    return hf_fail(store->kind->full, "%s: the store has reached %zu MiB", store->dir, MAP_BYTES >> 20);
   case MDB_VERSION_MISMATCH:
-    return hf_fail(HF_ERR_TOKEN_STORE_VERSION, "%s", dir);
+    return hf_fail(store->kind->newer, "%s", store->dir);
   default:
     if (rc > 0)
-      return hf_fail_errno(rc, "%s", dir);
-    return hf_fail(HF_ERR_TOKEN_STORE, "%s: %s", dir, mdb_strerror(rc));
+      return hf_fail_errno(rc, "%s", store->dir);
+    return hf_fail(store->kind->damaged, "%s: %s", store->dir, mdb_strerror(rc));
   }
 }
 
-static hf_err env_open(const char *dir, mode_t mode, MDB_env **ret_env)
+static hf_err env_open(struct store *store, mode_t mode)
 {
   MDB_env *env = NULL;
   int rc = mdb_env_create(&env);
@@ -55,15 +54,15 @@ static hf_err env_open(const char *dir, mode_t mode, MDB_env **ret_env)
   if (rc == 0)
     rc = mdb_env_set_maxreaders(env, READERS_MAX);
   if (rc == 0)
-    rc = mdb_env_set_maxdbs(env, STORE_TABLES);
+    rc = mdb_env_set_maxdbs(env, STORE_TABLES_MAX);
   /* NOTLS: threads of the host program come and go, and their destructors must not reach into an unloaded module. */
   if (rc == 0)
-    rc = mdb_env_open(env, dir, MDB_NOTLS, mode);
+    rc = mdb_env_open(env, store->dir, MDB_NOTLS, mode);
   if (rc != 0) {
     mdb_env_close(env);
-    return mdb_fail(rc, dir);
+    return mdb_fail(store, rc);
   }
-  *ret_env = env;
+  store->env = env;
   return HF_OK;
 }
 
@@ -72,16 +71,16 @@ static hf_err tables_open(struct store *store, unsigned flags)
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, flags & MDB_CREATE ? 0 : MDB_RDONLY, &txn);
   if (rc != 0)
-    return mdb_fail(rc, store->dir);
-  for (size_t i = 0; i < STORE_TABLES && rc == 0; i++)
-    rc = mdb_dbi_open(txn, table_names[i], flags, &store->tables[i]);
+    return mdb_fail(store, rc);
+  for (size_t i = 0; i < STORE_TABLES_MAX && store->kind->tables[i] && rc == 0; i++)
+    rc = mdb_dbi_open(txn, store->kind->tables[i], flags, &store->tables[i]);
   if (rc == 0)
     rc = mdb_txn_commit(txn);
   else
     mdb_txn_abort(txn);
   if (rc == MDB_NOTFOUND)
-    return hf_fail(HF_ERR_TOKEN_STORE, "%s: a table is missing", store->dir);
-  return rc ? mdb_fail(rc, store->dir) : HF_OK;
+    return hf_fail(store->kind->damaged, "%s: a table is missing", store->dir);
+  return rc ? mdb_fail(store, rc) : HF_OK;
 }
 
 /*
@@ -122,17 +121,18 @@ static hf_err cover_all_pages(struct store *store)
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
   if (rc != 0)
-    return mdb_fail(rc, store->dir);
+    return mdb_fail(store, rc);
   if (fstat(fd, &file) == 0 && file.st_size < need && ftruncate(fd, need) != 0)
     rc = errno;
   mdb_txn_abort(txn);
-  return rc ? mdb_fail(rc, store->dir) : HF_OK;
+  return rc ? mdb_fail(store, rc) : HF_OK;
 }
 
-static struct store *store_new(const char *dir)
+static struct store *store_new(const struct store_kind *kind, const char *dir)
 {
   struct store *store = calloc(1, sizeof(*store));
   if (store) {
+    store->kind = kind;
     store->lock_fd = -1;
     pthread_mutex_init(&store->idle_lock, NULL);
     snprintf(store->dir, sizeof(store->dir), "%s", dir);
@@ -140,12 +140,12 @@ static struct store *store_new(const char *dir)
   return store;
 }
 
-hf_err store_create(const char *dir, unsigned umask_bits)
+hf_err store_create(const struct store_kind *kind, const char *dir, unsigned umask_bits)
 {
-  struct store *store = store_new(dir);
+  struct store *store = store_new(kind, dir);
   if (!store)
     return hf_fail(HF_ERR_NO_MEMORY, "%s", dir);
-  hf_err e = env_open(dir, 0666 & ~umask_bits, &store->env);
+  hf_err e = env_open(store, 0666 & ~umask_bits);
   if (!hf_failed(e))
     e = tables_open(store, MDB_CREATE);
   store_close(store);
@@ -153,7 +153,7 @@ hf_err store_create(const char *dir, unsigned umask_bits)
 }
 
 /* LMDB would make a new store where there is none: one that lost its file must not look like an empty token. */
-static hf_err check_file(const char *dir)
+static hf_err check_file(const struct store_kind *kind, const char *dir)
 {
   char path[PATH_MAX];
   struct stat file;
@@ -162,17 +162,17 @@ static hf_err check_file(const char *dir)
   if (lstat(path, &file) != 0)
     return hf_fail_errno(errno, "%s", path);
   if (!S_ISREG(file.st_mode) || file.st_size < SMALLEST_FILE)
-    return hf_fail(HF_ERR_TOKEN_STORE, "%s is %s", path, S_ISREG(file.st_mode) ? "cut short" : "not a file");
+    return hf_fail(kind->damaged, "%s is %s", path, S_ISREG(file.st_mode) ? "cut short" : "not a file");
   return HF_OK;
 }
 
-hf_err store_open(const char *dir, struct store **ret_store)
+hf_err store_open(const struct store_kind *kind, const char *dir, struct store **ret_store)
 {
-  HF_TRY(check_file(dir));
-  struct store *store = store_new(dir);
+  HF_TRY(check_file(kind, dir));
+  struct store *store = store_new(kind, dir);
   if (!store)
     return hf_fail(HF_ERR_NO_MEMORY, "%s", dir);
-  hf_err e = env_open(dir, 0600, &store->env);
+  hf_err e = env_open(store, 0600);
   if (!hf_failed(e))
     e = hold_lock_file(store);
   if (!hf_failed(e))
@@ -248,7 +248,7 @@ hf_err store_read_begin(struct store *store, struct store_txn **ret_txn)
     if (txn->mdb)
       mdb_txn_abort(txn->mdb);
     free(txn);
-    return mdb_fail(rc, store->dir);
+    return mdb_fail(store, rc);
   }
   *ret_txn = txn;
   return HF_OK;
@@ -286,14 +286,14 @@ hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, 
   struct store_txn txn = { .store = store };
   int rc = mdb_txn_begin(store->env, NULL, 0, &txn.mdb);
   if (rc != 0)
-    return mdb_fail(rc, store->dir);
+    return mdb_fail(store, rc);
   hf_err e = change(&txn, arg);
   if (hf_failed(e)) {
     mdb_txn_abort(txn.mdb);
     return e;
   }
   rc = mdb_txn_commit(txn.mdb);
-  return rc ? mdb_fail(true_reason(store, rc), store->dir) : HF_OK;
+  return rc ? mdb_fail(store, true_reason(store, rc)) : HF_OK;
 }
 
 static MDB_val val(struct hf_slice slice)
@@ -301,56 +301,79 @@ static MDB_val val(struct hf_slice slice)
   return (MDB_val){ .mv_size = slice.len, .mv_data = (void *)(uintptr_t)slice.data };
 }
 
-hf_err store_get(struct store_txn *txn, enum store_table table, struct hf_slice key, bool *ret_found,
+hf_err store_get(struct store_txn *txn, unsigned table, struct hf_slice key, bool *ret_found,
                  struct hf_slice *ret_value)
 {
   MDB_val k = val(key), v;
   int rc = mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
   if (rc != 0 && rc != MDB_NOTFOUND)
-    return mdb_fail(rc, txn->store->dir);
+    return mdb_fail(txn->store, rc);
   *ret_found = rc == 0;
   if (rc == 0)
     *ret_value = hf_slice(v.mv_data, v.mv_size);
   return HF_OK;
 }
 
-hf_err store_put(struct store_txn *txn, enum store_table table, struct hf_slice key, struct hf_slice value)
+hf_err store_put(struct store_txn *txn, unsigned table, struct hf_slice key, struct hf_slice value)
 {
   MDB_val k = val(key), v = val(value);
   int rc = mdb_put(txn->mdb, txn->store->tables[table], &k, &v, 0);
-  return rc ? mdb_fail(rc, txn->store->dir) : HF_OK;
+  return rc ? mdb_fail(txn->store, rc) : HF_OK;
 }
 
-hf_err store_delete(struct store_txn *txn, enum store_table table, struct hf_slice key)
+hf_err store_delete(struct store_txn *txn, unsigned table, struct hf_slice key)
 {
   MDB_val k = val(key);
   int rc = mdb_del(txn->mdb, txn->store->tables[table], &k, NULL);
-  return rc && rc != MDB_NOTFOUND ? mdb_fail(rc, txn->store->dir) : HF_OK;
+  return rc && rc != MDB_NOTFOUND ? mdb_fail(txn->store, rc) : HF_OK;
 }
 
-hf_err store_clear(struct store_txn *txn, enum store_table table)
+hf_err store_clear(struct store_txn *txn, unsigned table)
 {
   int rc = mdb_drop(txn->mdb, txn->store->tables[table], 0);
-  return rc ? mdb_fail(rc, txn->store->dir) : HF_OK;
+  return rc ? mdb_fail(txn->store, rc) : HF_OK;
 }
 
-hf_err store_scan(struct store_txn *txn, enum store_table table, struct hf_slice prefix,
-                  hf_err (*each)(struct hf_slice key, struct hf_slice value, void *arg), void *arg)
+/* As LMDB orders its keys. */
+static bool is_after(const MDB_val *key, struct hf_slice last)
+{
+  int order = memcmp(key->mv_data, last.data, key->mv_size < last.len ? key->mv_size : last.len);
+  return order > 0;
+}
+
+hf_err store_range(struct store_txn *txn, unsigned table, struct hf_slice first, struct hf_slice last,
+                   hf_err (*each)(struct hf_slice key, struct hf_slice value, void *arg), void *arg)
 {
   MDB_cursor *cursor;
   int rc = mdb_cursor_open(txn->mdb, txn->store->tables[table], &cursor);
   if (rc != 0)
-    return mdb_fail(rc, txn->store->dir);
-  MDB_val k = val(prefix), v;
+    return mdb_fail(txn->store, rc);
+  MDB_val k = val(first), v;
   hf_err e = HF_OK;
-  rc = mdb_cursor_get(cursor, &k, &v, prefix.len ? MDB_SET_RANGE : MDB_FIRST);
-  while (rc == 0 && !hf_failed(e) && k.mv_size >= prefix.len &&
-         (prefix.len == 0 || memcmp(k.mv_data, prefix.data, prefix.len) == 0)) {
+  rc = mdb_cursor_get(cursor, &k, &v, first.len ? MDB_SET_RANGE : MDB_FIRST);
+  while (rc == 0 && !hf_failed(e) && (last.len == 0 || !is_after(&k, last))) {
     e = each(hf_slice(k.mv_data, k.mv_size), hf_slice(v.mv_data, v.mv_size), arg);
     rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
   }
   mdb_cursor_close(cursor);
   if (!hf_failed(e) && rc != 0 && rc != MDB_NOTFOUND)
-    e = mdb_fail(rc, txn->store->dir);
+    e = mdb_fail(txn->store, rc);
   return e;
+}
+
+/* What begins with a prefix is the range from it to it. */
+hf_err store_scan(struct store_txn *txn, unsigned table, struct hf_slice prefix,
+                  hf_err (*each)(struct hf_slice key, struct hf_slice value, void *arg), void *arg)
+{
+  return store_range(txn, table, prefix, prefix, each, arg);
+}
+
+hf_err store_count(struct store_txn *txn, unsigned table, uint64_t *ret_count)
+{
+  MDB_stat stat;
+  int rc = mdb_stat(txn->mdb, txn->store->tables[table], &stat);
+  if (rc != 0)
+    return mdb_fail(txn->store, rc);
+  *ret_count = stat.ms_entries;
+  return HF_OK;
 }
