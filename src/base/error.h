@@ -134,8 +134,10 @@
   X(USER_ANOTHER_ALREADY_LOGGED_IN, "user-another-already-logged-in", 0x104, 1, "another kind of user is logged in",   \
     "Log out first.")                                                                                                  \
   X(RANDOM_SEED_NOT_SUPPORTED, "random-seed-not-supported", 0x120, 1, "seeding is not supported", "Leave it out.")     \
-  X(DOMAIN_PARAMS_INVALID, "domain-params-invalid", 0x130, 1, "the curve is not supported", "Use P-256 or P-384.")     \
-  X(CURVE_NOT_SUPPORTED, "curve-not-supported", 0x140, 1, "the curve is not supported", "Use P-256 or P-384.")         \
+  X(DOMAIN_PARAMS_INVALID, "domain-params-invalid", 0x130, 1, "the curve is not supported",                            \
+    "Use P-256, P-384, P-521 or Ed25519.")                                                                             \
+  X(CURVE_NOT_SUPPORTED, "curve-not-supported", 0x140, 1, "the curve is not supported",                                \
+    "Use P-256, P-384, P-521 or Ed25519.")                                                                             \
   X(BUFFER_TOO_SMALL, "buffer-too-small", 0x150, 1, "the buffer is too small", "Use a larger buffer.")                 \
   X(SAVED_STATE_INVALID, "saved-state-invalid", 0x160, 1, "the saved state is not valid", "Start again.")              \
   X(STATE_UNSAVEABLE, "state-unsaveable", 0x180, 1, "the operation's state cannot be saved", "Finish it instead.")     \

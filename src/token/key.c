@@ -10,23 +10,31 @@
 
 enum { POINT_MAX = 256, NUMBER_MAX = 2048, DER_OCTET_STRING = 0x04 };
 
-#define OID(bytes)                              \
+#define DER(bytes)                              \
   {                                             \
     (const uint8_t *)(bytes), sizeof(bytes) - 1 \
   }
 
+/* clang-format off */
 static const struct curve curves[] = {
-  { "prime256v1", OID("\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"), 256 },
-  { "secp384r1", OID("\x06\x05\x2b\x81\x04\x00\x22"), 384 },
-  { "secp521r1", OID("\x06\x05\x2b\x81\x04\x00\x23"), 521 },
+  { "prime256v1", CKK_EC, 256, { DER("\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07") } },
+  { "secp384r1", CKK_EC, 384, { DER("\x06\x05\x2b\x81\x04\x00\x22") } },
+  { "secp521r1", CKK_EC, 521, { DER("\x06\x05\x2b\x81\x04\x00\x23") } },
+  /* PKCS #11 v3.1's OID (RFC 8410), v3.0's name and v3.0's OID: clients use them all. */
+  { "ED25519", CKK_EC_EDWARDS, 255, { DER("\x06\x03\x2b\x65\x70"),
+                                      DER("\x13\x0c" "edwards25519"),
+                                      DER("\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01") } },
 };
+/* clang-format on */
 
-hf_err curve_find(struct hf_slice params, const struct curve **ret_curve)
+hf_err curve_find(CK_KEY_TYPE type, struct hf_slice params, const struct curve **ret_curve)
 {
   for (size_t i = 0; i < HF_ARRAY_LEN(curves); i++) {
-    if (hf_slice_equal(curves[i].params, params)) {
-      *ret_curve = &curves[i];
-      return HF_OK;
+    for (size_t form = 0; form < CURVE_FORMS && curves[i].params[form].len; form++) {
+      if (curves[i].type == type && hf_slice_equal(curves[i].params[form], params)) {
+        *ret_curve = &curves[i];
+        return HF_OK;
+      }
     }
   }
   return hf_fail(HF_ERR_CURVE_NOT_SUPPORTED, "CKA_EC_PARAMS of %zu bytes", params.len);
@@ -135,10 +143,13 @@ static hf_err decode_rsa(struct kind kind, const struct attrs *open, const struc
   return from_params("RSA", bld, private, ret_key);
 }
 
-/* CKA_EC_POINT is a DER OCTET STRING; the bare point is accepted. */
+/*
+ * CKA_EC_POINT is a DER OCTET STRING; the bare point is accepted. The standard has Edwards points bare since v3.1; but
+ * clients know them as v3.0 has them, and as SoftHSM2 gives them.
+ */
 static struct hf_slice bare_point(struct hf_slice point, const struct curve *curve)
 {
-  size_t bare = 1 + 2 * ((curve->bits + 7) / 8);
+  size_t field = (curve->bits + 7) / 8, bare = curve->type == CKK_EC ? 1 + 2 * field : field;
   if (point.len == bare || point.len < 2 || point.data[0] != DER_OCTET_STRING)
     return point;
   size_t head = point.data[1] < 0x80 ? 2 : 3;
@@ -168,7 +179,7 @@ static hf_err decode_ec(struct kind kind, const struct attrs *open, const struct
   bool private = kind.class == CKO_PRIVATE_KEY;
   (void)attrs_get(open, CKA_EC_PARAMS, &params);
   (void)attrs_get(open, CKA_EC_POINT, &point);
-  HF_TRY(curve_find(params, &curve));
+  HF_TRY(curve_find(CKK_EC, params, &curve));
   HF_CLEANUP(free_numbers) struct numbers numbers = { 0 };
   HF_CLEANUP(free_bld) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
   HF_CLEANUP(hf_buf_free) struct hf_buf public = HF_BUF(POINT_MAX);
@@ -188,12 +199,34 @@ static hf_err decode_ec(struct kind kind, const struct attrs *open, const struct
   return from_params("EC", bld, private, ret_key);
 }
 
+static hf_err decode_edwards(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key)
+{
+  struct hf_slice params = { 0 }, raw = { 0 };
+  const struct curve *curve = NULL;
+  bool private = kind.class == CKO_PRIVATE_KEY;
+  (void)attrs_get(open, CKA_EC_PARAMS, &params);
+  HF_TRY(curve_find(CKK_EC_EDWARDS, params, &curve));
+  (void)attrs_get(private ? secret : open, private ? CKA_VALUE : CKA_EC_POINT, &raw);
+  if (!private)
+    raw = bare_point(raw, curve);
+  EVP_PKEY *key = (private ? EVP_PKEY_new_raw_private_key_ex
+                           : EVP_PKEY_new_raw_public_key_ex)(crypto_ctx(), curve->name, NULL, raw.data, raw.len);
+  if (!key)
+    return bad_key("the value is no key of this curve");
+  *ret_key = key;
+  return HF_OK;
+}
+
+static const struct {
+  CK_KEY_TYPE type;
+  hf_err (*decode)(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key);
+} decoders[] = { { CKK_RSA, decode_rsa }, { CKK_EC, decode_ec }, { CKK_EC_EDWARDS, decode_edwards } };
+
 hf_err key_decode(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key)
 {
-  if (kind.key_type == CKK_RSA)
-    return decode_rsa(kind, open, secret, ret_key);
-  if (kind.key_type == CKK_EC)
-    return decode_ec(kind, open, secret, ret_key);
+  for (size_t i = 0; i < HF_ARRAY_LEN(decoders); i++)
+    if (decoders[i].type == kind.key_type)
+      return decoders[i].decode(kind, open, secret, ret_key);
   return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "key type 0x%lx is not for this operation", kind.key_type);
 }
 
@@ -217,6 +250,17 @@ static hf_err export_number(const EVP_PKEY *key, const char *name, CK_ATTRIBUTE_
   return set_number(attrs, type, bn, padded);
 }
 
+static hf_err export_octets(const EVP_PKEY *key, const char *name, CK_ATTRIBUTE_TYPE type, struct attrs *attrs)
+{
+  uint8_t bytes[POINT_MAX];
+  size_t len;
+  if (EVP_PKEY_get_octet_string_param(key, name, bytes, sizeof(bytes), &len) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, "reading a new key");
+  hf_err e = attrs_set(attrs, type, hf_slice(bytes, len));
+  hf_wipe(bytes, len);
+  return e;
+}
+
 static hf_err set_point(struct attrs *attrs, struct hf_slice bare)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(POINT_MAX + 3);
@@ -230,16 +274,22 @@ static hf_err set_point(struct attrs *attrs, struct hf_slice bare)
 
 hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, struct attr_halves *private)
 {
-  HF_CLEANUP(free_key) EVP_PKEY *key = EVP_PKEY_Q_keygen(crypto_ctx(), NULL, "EC", curve->name);
+  bool edwards = curve->type == CKK_EC_EDWARDS;
+  HF_CLEANUP(free_key)
+  EVP_PKEY *key = edwards ? EVP_PKEY_Q_keygen(crypto_ctx(), NULL, curve->name)
+                          : EVP_PKEY_Q_keygen(crypto_ctx(), NULL, "EC", curve->name);
   uint8_t point[POINT_MAX];
   size_t len;
+  struct hf_slice params = { 0 };
   if (!key || EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len) != 1)
     return crypto_fail(HF_ERR_FUNCTION_FAILED, "generating an EC key");
   struct hf_slice bare = hf_slice(point, len);
   HF_TRY(set_point(&public->open, bare));
   HF_TRY(set_point(&private->open, bare));
-  HF_TRY(attrs_set(&private->open, CKA_EC_PARAMS, curve->params));
-  return export_number(key, OSSL_PKEY_PARAM_PRIV_KEY, CKA_VALUE, &private->secret, (curve->bits + 7) / 8);
+  (void)attrs_get(&public->open, CKA_EC_PARAMS, &params);
+  HF_TRY(attrs_set(&private->open, CKA_EC_PARAMS, params));
+  return edwards ? export_octets(key, OSSL_PKEY_PARAM_PRIV_KEY, CKA_VALUE, &private->secret)
+                 : export_number(key, OSSL_PKEY_PARAM_PRIV_KEY, CKA_VALUE, &private->secret, (curve->bits + 7) / 8);
 }
 
 hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_halves *public,
@@ -257,13 +307,13 @@ hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_hal
   return export_number(key, OSSL_PKEY_PARAM_RSA_N, CKA_MODULUS, &public->open, 0);
 }
 
-static hf_err complete_ec_point(struct attr_halves *halves)
+static hf_err complete_point(CK_KEY_TYPE type, struct attr_halves *halves)
 {
   struct hf_slice params, point;
   const struct curve *curve = NULL;
   if (!attrs_get(&halves->open, CKA_EC_POINT, &point) || !attrs_get(&halves->open, CKA_EC_PARAMS, &params))
     return HF_OK;
-  HF_TRY(curve_find(params, &curve));
+  HF_TRY(curve_find(type, params, &curve));
   uint8_t bare[POINT_MAX];
   struct hf_slice found = bare_point(point, curve);
   if (found.len > sizeof(bare))
@@ -281,8 +331,8 @@ hf_err key_complete(struct kind kind, struct attr_halves *halves)
     return HF_OK;
   HF_CLEANUP(free_key) EVP_PKEY *key = NULL;
   HF_TRY(key_decode(kind, &halves->open, &halves->secret, &key));
-  if (kind.key_type == CKK_EC)
-    return complete_ec_point(halves);
+  if (kind.key_type != CKK_RSA)
+    return complete_point(kind.key_type, halves);
   return kind.class == CKO_PUBLIC_KEY
              ? attrs_set_ulong(&halves->open, CKA_MODULUS_BITS, (CK_ULONG)EVP_PKEY_get_bits(key))
              : HF_OK;

@@ -7,20 +7,24 @@
 
 #include <openssl/evp.h>
 
-/* The curves, one row each: libcrypto's name, CKA_EC_PARAMS (the OID's DER), bits. */
+enum { CURVE_FORMS = 3 };
+
+/* The curves, one row each: libcrypto's name, bits, and CKA_EC_PARAMS (DER) in each form that it may have. */
 struct curve {
   const char *name;
-  struct hf_slice params;
+  CK_KEY_TYPE type; /* of its keys: CKK_EC, CKK_EC_EDWARDS */
   CK_ULONG bits;
+  struct hf_slice params[CURVE_FORMS];
 };
 
 /* Fails with CURVE_NOT_SUPPORTED. */
-hf_err curve_find(struct hf_slice params, const struct curve **ret_curve);
+hf_err curve_find(CK_KEY_TYPE type, struct hf_slice params, const struct curve **ret_curve);
 
 /* Checks what it is given: a point that is not on its curve, numbers that are no key give ATTRIBUTE_VALUE_INVALID. */
 hf_err key_decode(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key);
 
-/* Makes a key pair and adds its parts to the halves of the two objects (made by policy_make). */
+/* Makes a key pair and adds its parts to the halves of the two objects (made by policy_make). The public one's
+ * CKA_EC_PARAMS is the curve's. */
 hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, struct attr_halves *private);
 hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_halves *public,
                         struct attr_halves *private);

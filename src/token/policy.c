@@ -135,7 +135,7 @@ static const struct {
   unsigned of;
   unsigned in;
 } key_types[] = {
-  { CKK_RSA, OF_RSA, IN_PAIR }, { CKK_EC, OF_EC, IN_PAIR },
+  { CKK_RSA, OF_RSA, IN_PAIR }, { CKK_EC, OF_EC, IN_PAIR }, { CKK_EC_EDWARDS, OF_EC, IN_PAIR },
   { CKK_AES, OF_SYMMETRIC, IN_SECRET }, { CKK_GENERIC_SECRET, OF_SYMMETRIC, IN_SECRET },
 };
 /* clang-format on */

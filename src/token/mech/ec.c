@@ -7,13 +7,11 @@
 
 enum { ORDER_MAX = 66, DER_MAX = 2 * (ORDER_MAX + 3) + 4, DER_SEQUENCE = 0x30, DER_INTEGER = 0x02 };
 
-static hf_err prepare(struct op *op, const CK_MECHANISM *m)
+static hf_err prepare(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
 {
-  if (m->ulParameterLen)
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", op->mech->name);
-  int bits = EVP_PKEY_get_bits(EVP_PKEY_CTX_get0_pkey(op->key_ctx));
-  op->out_len = 2 * (((size_t)bits + 7) / 8);
-  return HF_OK;
+  HF_TRY(op_no_param(op, m));
+  op->out_len = 2 * (((size_t)EVP_PKEY_get_bits(key) + 7) / 8);
+  return op_key_ctx(op, kind, key);
 }
 
 static hf_err take_length(struct hf_slice *in, size_t *ret_len)
@@ -115,9 +113,8 @@ hf_err mech_generate_ec(const CK_MECHANISM *mechanism, struct attr_halves *publi
 {
   struct hf_slice params;
   const struct curve *curve = NULL;
-  (void)mechanism;
   if (!attrs_get(&public->open, CKA_EC_PARAMS, &params))
     return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "CKA_EC_PARAMS is missing");
-  HF_TRY(curve_find(params, &curve));
+  HF_TRY(curve_find(mech_find(mechanism->mechanism)->key_type, params, &curve));
   return key_generate_ec(curve, public, private);
 }

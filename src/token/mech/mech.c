@@ -3,7 +3,7 @@
 
 #include "token/library.h"
 
-enum { RSA_MIN = 2048, RSA_MAX = 4096, EC_MIN = 256, EC_MAX = 521 };
+enum { RSA_MIN = 2048, RSA_MAX = 4096, EC_MIN = 256, EC_MAX = 521, EDWARDS = 255 };
 
 #define NO_KEY CK_UNAVAILABLE_INFORMATION
 #define SIGNS (CKF_SIGN | CKF_VERIFY)
@@ -33,6 +33,8 @@ static const struct mech mechs[] = {
   { NAMED(CKM_ECDSA_SHA256),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA256", &mech_ecdsa },
   { NAMED(CKM_ECDSA_SHA384),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA384", &mech_ecdsa },
   { NAMED(CKM_ECDSA_SHA512),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA512", &mech_ecdsa },
+  { NAMED(CKM_EC_EDWARDS_KEY_PAIR_GEN), CKK_EC_EDWARDS, { EDWARDS, EDWARDS, CKF_GENERATE_KEY_PAIR | CKF_EC_NAMEDCURVE }, NULL, NULL, mech_generate_ec },
+  { NAMED(CKM_EDDSA),                 CKK_EC_EDWARDS, { EDWARDS, EDWARDS, SIGNS | CKF_EC_NAMEDCURVE }, NULL, &mech_eddsa },
   { NAMED(CKM_SHA_1),                 NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA1" },
   { NAMED(CKM_SHA224),                NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA224" },
   { NAMED(CKM_SHA256),                NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA256" },

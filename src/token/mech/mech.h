@@ -14,8 +14,8 @@ enum op_kind { OP_SIGN, OP_VERIFY, OP_DIGEST, OP_KINDS };
 
 /* What a family of mechanisms does with a hash, or with raw input. */
 struct mech_ops {
-  /* Sets the key context up by the mechanism's parameter. */
-  hf_err (*prepare)(struct op *op, const CK_MECHANISM *mechanism);
+  /* Makes the contexts (most by op_key_ctx), set up by the mechanism's parameter, and knows op->out_len. */
+  hf_err (*prepare)(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *mechanism);
   /* ret_signature has room for op->out_len bytes. */
   hf_err (*sign)(struct op *op, struct hf_slice input, uint8_t *ret_signature);
   hf_err (*verify)(struct op *op, struct hf_slice input, struct hf_slice signature);
@@ -44,7 +44,7 @@ bool mech_type_of_name(const char *name, CK_MECHANISM_TYPE *ret_type);
 const char *mech_hash_name(CK_MECHANISM_TYPE hash);
 const char *mech_mgf_name(CK_RSA_PKCS_MGF_TYPE mgf);
 
-extern const struct mech_ops mech_ecdsa, mech_rsa_pkcs, mech_rsa_pss;
+extern const struct mech_ops mech_ecdsa, mech_eddsa, mech_rsa_pkcs, mech_rsa_pss;
 hf_err mech_generate_ec(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
 hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
 
@@ -63,12 +63,17 @@ struct op {
   struct object *object;
   struct token_mark mark; /* when object was last known to be what handle means */
   EVP_PKEY_CTX *key_ctx;
-  EVP_MD_CTX *md_ctx;
-  const EVP_MD *md; /* of the message, or the hash that the parameter names */
-  size_t out_len;   /* bytes of a signature or digest */
+  EVP_MD_CTX *md_ctx; /* of the message, or of an operation that signs messages themselves */
+  const EVP_MD *md;   /* of the message, or the hash that the parameter names */
+  size_t out_len;     /* bytes of a signature or digest */
   uint8_t param[OP_PARAM_MAX];
   size_t param_len;
 };
+
+/* For a family's prepare: op->key_ctx, ready to sign or verify digests. */
+hf_err op_key_ctx(struct op *op, enum op_kind kind, EVP_PKEY *key);
+/* And for one that takes no parameter. */
+hf_err op_no_param(const struct op *op, const CK_MECHANISM *mechanism);
 
 /* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). */
 hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);

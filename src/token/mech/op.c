@@ -79,15 +79,25 @@ static hf_err find_key(struct session *session, CK_OBJECT_HANDLE handle, struct 
   return e;
 }
 
+hf_err op_key_ctx(struct op *op, enum op_kind kind, EVP_PKEY *key)
+{
+  op->key_ctx = EVP_PKEY_CTX_new_from_pkey(crypto_ctx(), key, NULL);
+  if (!op->key_ctx || (kind == OP_SIGN ? EVP_PKEY_sign_init : EVP_PKEY_verify_init)(op->key_ctx) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  return HF_OK;
+}
+
+hf_err op_no_param(const struct op *op, const CK_MECHANISM *m)
+{
+  return m->ulParameterLen ? hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", op->mech->name) : HF_OK;
+}
+
 static hf_err prepare_key(struct session *session, enum op_kind kind, struct op *op, const CK_MECHANISM *m)
 {
   EVP_PKEY *key;
   HF_TRY(check_key(kind, op->mech, op->object));
   HF_TRY(token_key(session->token, op->object, &key));
-  op->key_ctx = EVP_PKEY_CTX_new_from_pkey(crypto_ctx(), key, NULL);
-  if (!op->key_ctx || (kind == OP_SIGN ? EVP_PKEY_sign_init(op->key_ctx) : EVP_PKEY_verify_init(op->key_ctx)) != 1)
-    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
-  return op->mech->ops->prepare(op, m);
+  return op->mech->ops->prepare(op, kind, key, m);
 }
 
 static hf_err prepare(struct session *session, enum op_kind kind, struct op *op, const CK_MECHANISM *m,

@@ -9,23 +9,23 @@
 
 enum { PKCS1_OVERHEAD = 11 };
 
-static hf_err set_padding(struct op *op, int padding)
+static hf_err begin(struct op *op, enum op_kind kind, EVP_PKEY *key, int padding)
 {
-  op->out_len = (size_t)EVP_PKEY_get_size(EVP_PKEY_CTX_get0_pkey(op->key_ctx));
+  op->out_len = (size_t)EVP_PKEY_get_size(key);
+  HF_TRY(op_key_ctx(op, kind, key));
   if (EVP_PKEY_CTX_set_rsa_padding(op->key_ctx, padding) != 1 ||
       (op->md && EVP_PKEY_CTX_set_signature_md(op->key_ctx, op->md) != 1))
     return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
   return HF_OK;
 }
 
-static hf_err prepare_pkcs(struct op *op, const CK_MECHANISM *m)
+static hf_err prepare_pkcs(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
 {
-  if (m->ulParameterLen)
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", op->mech->name);
-  return set_padding(op, RSA_PKCS1_PADDING);
+  HF_TRY(op_no_param(op, m));
+  return begin(op, kind, key, RSA_PKCS1_PADDING);
 }
 
-static hf_err prepare_pss(struct op *op, const CK_MECHANISM *m)
+static hf_err prepare_pss(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
 {
   CK_RSA_PKCS_PSS_PARAMS params;
   if (m->ulParameterLen != sizeof(params))
@@ -36,7 +36,7 @@ static hf_err prepare_pss(struct op *op, const CK_MECHANISM *m)
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: hash 0x%lx, MGF 0x%lx", op->mech->name, params.hashAlg,
                    params.mgf);
   op->md = crypto_md(hash);
-  HF_TRY(set_padding(op, RSA_PKCS1_PSS_PADDING));
+  HF_TRY(begin(op, kind, key, RSA_PKCS1_PSS_PADDING));
   size_t room = op->out_len - 2 - (size_t)EVP_MD_get_size(op->md);
   if (params.sLen > room || EVP_PKEY_CTX_set_rsa_pss_saltlen(op->key_ctx, (int)params.sLen) != 1 ||
       EVP_PKEY_CTX_set_rsa_mgf1_md(op->key_ctx, crypto_md(mgf)) != 1)
