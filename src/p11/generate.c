@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "p11/curve.h"
-#include "p11/object.h"
+#include "p11/kind.h"
 
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, TEMPLATE_MAX = 12 };
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-
-static const struct kind_row {
-  CK_MECHANISM_TYPE mechanism;
-  const char *curve;
-} kinds[] = {
-  [P11_EC_P256] = { CKM_EC_KEY_PAIR_GEN, "secp256r1" }, [P11_EC_P384] = { CKM_EC_KEY_PAIR_GEN, "secp384r1" },
-  [P11_EC_P521] = { CKM_EC_KEY_PAIR_GEN, "secp521r1" }, [P11_ED25519] = { CKM_EC_EDWARDS_KEY_PAIR_GEN, "edwards25519" },
-  [P11_RSA] = { CKM_RSA_PKCS_KEY_PAIR_GEN, NULL },
-};
 
 struct template
 {
@@ -45,20 +35,17 @@ static void add_names(struct template *t, const struct p11_key_spec *spec)
     add(t, CKA_ID, spec->id, spec->id_len);
 }
 
-struct hf_slice p11_key_kind_params(enum p11_key_kind kind)
-{
-  return kinds[kind].curve ? p11_curve_by_name(kinds[kind].curve)->oid : hf_slice(NULL, 0);
-}
+struct pair {
+  CK_OBJECT_HANDLE public, private;
+};
 
-hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *spec, CK_OBJECT_HANDLE *ret_public,
-                        CK_OBJECT_HANDLE *ret_private)
+/* params: CKA_EC_PARAMS; empty for RSA. */
+static hf_err generate(struct p11_session *session, const struct p11_key_spec *spec, struct hf_slice params,
+                       struct pair *ret_pair)
 {
   static const CK_BYTE exponent[] = { 1, 0, 1 };
-  bool rsa = spec->kind == P11_RSA;
-  if (rsa && (spec->rsa_bits < RSA_BITS_MIN || spec->rsa_bits > RSA_BITS_MAX || spec->rsa_bits % 8))
-    return hf_hint(hf_fail(HF_ERR_KEY_SIZE_RANGE, "RSA-%u", spec->rsa_bits), "Use 2048, 3072 or 4096 bits.");
   CK_ULONG bits = spec->rsa_bits;
-  struct hf_slice params = p11_key_kind_params(spec->kind);
+  bool rsa = spec->kind == P11_RSA;
 
   struct template public = { 0 }, private = { 0 };
   add_names(&public, spec);
@@ -80,13 +67,55 @@ hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *
     add_bool(&private, CKA_DECRYPT, true);
 
   struct p11_module *module = p11_session_module(session);
-  CK_MECHANISM mechanism = { kinds[spec->kind].mechanism, NULL, 0 };
-  CK_OBJECT_HANDLE public_key, private_key;
+  CK_MECHANISM mechanism = { p11_kind(spec->kind)->mechanism, NULL, 0 };
+  struct pair pair;
   CK_RV rv = p11_module_functions(module)->C_GenerateKeyPair(p11_session_handle(session), &mechanism, public.attrs,
-                                                             public.count, private.attrs, private.count, &public_key,
-                                                             &private_key);
-  HF_TRY(p11_fail(module, rv, "generating a key pair in slot %lu", p11_session_slot(session)));
-  *ret_public = public_key;
-  *ret_private = private_key;
+                                                             public.count, private.attrs, private.count, &pair.public,
+                                                             &pair.private);
+  HF_TRY(p11_fail(module, rv, "generating a %s key pair in slot %lu", p11_kind(spec->kind)->name,
+                  p11_session_slot(session)));
+  *ret_pair = pair;
+  return HF_OK;
+}
+
+/* How tokens answer to parameters that they do not take. */
+static bool refuses_params(hf_err e)
+{
+  static const enum hf_code codes[] = {
+    HF_ERR_CURVE_NOT_SUPPORTED,   HF_ERR_DOMAIN_PARAMS_INVALID, HF_ERR_ATTRIBUTE_VALUE_INVALID,
+    HF_ERR_TEMPLATE_INCONSISTENT, HF_ERR_ARGUMENTS_BAD,         HF_ERR_FUNCTION_FAILED,
+    HF_ERR_GENERAL_ERROR,
+  };
+  for (size_t i = 0; i < HF_ARRAY_LEN(codes); i++)
+    if (e.code == codes[i])
+      return true;
+  return false;
+}
+
+/* By each form of the curve's parameters, until the token takes one. */
+static hf_err generate_on_curve(struct p11_session *session, const struct p11_key_spec *spec, struct pair *ret_pair)
+{
+  const struct p11_curve *curve = p11_curve_by_name(p11_kind(spec->kind)->curve);
+  hf_err e = generate(session, spec, curve->params[0], ret_pair);
+  for (size_t form = 1; form < P11_CURVE_FORMS && curve->params[form].len && refuses_params(e); form++)
+    e = generate(session, spec, curve->params[form], ret_pair);
+  return e;
+}
+
+hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *spec, CK_OBJECT_HANDLE *ret_public,
+                        CK_OBJECT_HANDLE *ret_private)
+{
+  bool rsa = spec->kind == P11_RSA;
+  if (rsa && (spec->rsa_bits < RSA_BITS_MIN || spec->rsa_bits > RSA_BITS_MAX || spec->rsa_bits % 8))
+    return hf_hint(hf_fail(HF_ERR_KEY_SIZE_RANGE, "RSA-%u", spec->rsa_bits), "Use 2048, 3072 or 4096 bits.");
+  struct pair pair;
+  hf_err e = rsa ? generate(session, spec, hf_slice(NULL, 0), &pair) : generate_on_curve(session, spec, &pair);
+  if (hf_failed(e)) {
+    /* Tokens answer anything to what they do not have; what they list tells. */
+    HF_TRY(p11_kind_check(session, spec));
+    return e;
+  }
+  *ret_public = pair.public;
+  *ret_private = pair.private;
   return HF_OK;
 }

@@ -42,6 +42,7 @@ enum p11_scheme {
   P11_SIGN_ECDSA,     /* the digest as it is; the signature is r and s, each as long as the curve's order */
   P11_SIGN_RSA_PKCS1, /* DigestInfo made here; with no hash (NULL) the data is signed as it is */
   P11_SIGN_RSA_PSS,   /* MGF1 of mgf_hash */
+  P11_SIGN_EDDSA,     /* Ed25519 (RFC 8032): the message itself, of any length, in place of a digest */
 };
 
 struct p11_sign {
@@ -54,6 +55,10 @@ struct p11_sign {
 /* Signs a digest. One retry after recovery; what still fails is the error. Appends to out. */
 hf_err p11_key_sign(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len,
                     struct hf_buf *out);
+
+/* The same, in the form of X.509 and TLS: an ECDSA signature is DER, as p11_ecdsa_to_der makes it. */
+hf_err p11_key_sign_der(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len,
+                        struct hf_buf *out);
 
 /* Any signing mechanism, its parameter and its data, as C_Sign takes them. */
 hf_err p11_key_sign_raw(struct p11_key *key, CK_MECHANISM *mechanism, const void *data, size_t len, struct hf_buf *out);

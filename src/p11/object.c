@@ -208,7 +208,8 @@ static void describe_key(const struct description *d, const CK_ATTRIBUTE *attrs,
   else if (object->key_type == CKK_RSA && attrs[AT_MODULUS].ulValueLen <= P11_ATTRIBUTE_MAX)
     object->bits = attrs[AT_MODULUS].ulValueLen * 8;
   const struct p11_curve *curve = NULL;
-  if (object->key_type == CKK_EC && attrs[AT_PARAMS].ulValueLen <= sizeof(d->params))
+  if ((object->key_type == CKK_EC || object->key_type == CKK_EC_EDWARDS) &&
+      attrs[AT_PARAMS].ulValueLen <= sizeof(d->params))
     curve = p11_curve_by_params(hf_slice(d->params, attrs[AT_PARAMS].ulValueLen));
   if (curve) {
     object->curve = curve->name;

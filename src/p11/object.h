@@ -45,8 +45,8 @@ struct p11_object {
   CK_OBJECT_CLASS object_class;
   CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION where it is no key, or the token does not say */
   unsigned flags;       /* enum p11_flag */
-  size_t bits;          /* RSA modulus, EC field; 0 where unknown */
-  const char *curve;    /* "secp256r1", "secp384r1", ...; NULL where it is none or unknown; static */
+  size_t bits;          /* RSA modulus, curve's field; 0 where unknown */
+  const char *curve;    /* "secp256r1", "edwards25519", ...; NULL where it is none or unknown; static */
   struct hf_buf label;  /* UTF-8 as the token gives it: escape it before it goes to a terminal */
   struct hf_buf id;
 };
@@ -84,11 +84,12 @@ struct p11_key_spec {
   size_t id_len;
 };
 
-/* Private: token, private, sensitive, not extractable, sign (RSA: decrypt). Public: token, verify (RSA: encrypt). */
+/*
+ * Private: token, private, sensitive, not extractable, sign (RSA: decrypt). Public: token, verify (RSA: encrypt). Where
+ * the token does not offer the kind, fails with MECHANISM_INVALID, or KEY_SIZE_RANGE for a size of RSA, and a hint that
+ * names what it offers.
+ */
 hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *spec, CK_OBJECT_HANDLE *ret_public,
                         CK_OBJECT_HANDLE *ret_private);
-
-/* The DER of CKA_EC_PARAMS (the curve's OID) for an EC kind; an empty slice for RSA. */
-struct hf_slice p11_key_kind_params(enum p11_key_kind kind);
 
 #endif

@@ -8,6 +8,7 @@ enum { NUMBER_MAX = 8192 };
 
 static const uint8_t oid_ec[] = { 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01 };
 static const uint8_t oid_rsa[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01 };
+static const uint8_t oid_ed25519[] = { 0x2b, 0x65, 0x70 };
 
 void p11_public_init(struct p11_public *key)
 {
@@ -82,29 +83,39 @@ static hf_err set_rsa(struct hf_slice modulus, struct hf_slice exponent, struct 
   return add_number(exponent, &key->exponent);
 }
 
-static bool is_point(struct hf_slice point, size_t field)
+static bool is_point(struct hf_slice point, const struct p11_curve *curve)
 {
+  size_t field = (curve->bits + 7) / 8;
+  if (curve->type == CKK_EC_EDWARDS)
+    return point.len == field;
   return (point.len == 2 * field + 1 && point.data[0] == 4) || (point.len == field + 1 && (point.data[0] | 1) == 3);
 }
 
-/* Tokens give the point both in its DER OCTET STRING, as the standard says, and bare. */
-static hf_err set_ec(struct hf_slice params, struct hf_slice point, struct p11_public *key)
+/*
+ * Tokens give the point both in a DER OCTET STRING, as the standard says (of Edwards curves, until v3.0), and bare.
+ */
+static hf_err set_point(const struct p11_curve *curve, struct hf_slice point, struct p11_public *key)
 {
-  const struct p11_curve *curve = p11_curve_by_params(params);
-  if (!curve)
-    return hf_fail(HF_ERR_CURVE_NOT_SUPPORTED, "an EC key on a curve that is not known here");
-  size_t field = (curve->bits + 7) / 8;
   struct hf_slice bare = point, der = point;
-  if (!is_point(point, field) && (hf_failed(p11_der_take(&der, DER_OCTET_STRING, &bare)) || !is_point(bare, field)))
-    return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "an EC point of %zu bytes on %s", point.len, curve->name);
-  key->type = CKK_EC;
+  if (!is_point(point, curve) && (hf_failed(p11_der_take(&der, DER_OCTET_STRING, &bare)) || !is_point(bare, curve)))
+    return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "a point of %zu bytes on %s", point.len, curve->name);
+  key->type = curve->type;
   key->curve = curve->openssl_name;
   return hf_buf_add(&key->point, bare.data, bare.len);
 }
 
-static hf_err spki_ec(struct hf_slice params, struct hf_slice bits, struct p11_public *key)
+static hf_err set_ec(struct hf_slice params, struct hf_slice point, struct p11_public *key)
 {
-  return set_ec(params, bits, key);
+  const struct p11_curve *curve = p11_curve_by_params(params);
+  if (!curve)
+    return hf_fail(HF_ERR_CURVE_NOT_SUPPORTED, "a key on a curve that is not known here");
+  return set_point(curve, point, key);
+}
+
+static hf_err spki_ed25519(struct hf_slice params, struct hf_slice bits, struct p11_public *key)
+{
+  (void)params;
+  return set_point(p11_curve_by_name("edwards25519"), bits, key);
 }
 
 static hf_err spki_rsa(struct hf_slice params, struct hf_slice bits, struct p11_public *key)
@@ -121,8 +132,9 @@ static const struct algorithm_row {
   struct hf_slice oid;
   hf_err (*read)(struct hf_slice params, struct hf_slice bits, struct p11_public *key);
 } algorithms[] = {
-  { { oid_ec, sizeof(oid_ec) }, spki_ec },
+  { { oid_ec, sizeof(oid_ec) }, set_ec },
   { { oid_rsa, sizeof(oid_rsa) }, spki_rsa },
+  { { oid_ed25519, sizeof(oid_ed25519) }, spki_ed25519 },
 };
 
 static hf_err read_spki(struct hf_slice der, struct p11_public *key)
@@ -137,7 +149,7 @@ static hf_err read_spki(struct hf_slice der, struct p11_public *key)
   for (size_t i = 0; i < HF_ARRAY_LEN(algorithms); i++)
     if (hf_slice_equal(algorithms[i].oid, oid))
       return algorithms[i].read(algorithm, bits, key);
-  return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "a public key that is neither RSA nor EC");
+  return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "a public key that is neither RSA nor EC nor Ed25519");
 }
 
 hf_err p11_public_from_spki(struct hf_slice der, struct p11_public *ret_key)
@@ -160,25 +172,37 @@ hf_err p11_public_from_cert(struct hf_slice der, struct p11_public *ret_key)
   return p11_public_from_spki(tbs, ret_key);
 }
 
-static hf_err read_two(struct p11_session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE first,
-                       CK_ATTRIBUTE_TYPE second, hf_err (*set)(struct hf_slice, struct hf_slice, struct p11_public *),
-                       struct p11_public *key)
+/* What a type of key consists of. */
+static const struct parts_row {
+  CK_KEY_TYPE type;
+  CK_ATTRIBUTE_TYPE first, second;
+  hf_err (*set)(struct hf_slice first, struct hf_slice second, struct p11_public *key);
+} parts[] = {
+  { CKK_RSA, CKA_MODULUS, CKA_PUBLIC_EXPONENT, set_rsa },
+  { CKK_EC, CKA_EC_PARAMS, CKA_EC_POINT, set_ec },
+  { CKK_EC_EDWARDS, CKA_EC_PARAMS, CKA_EC_POINT, set_ec },
+};
+
+/* NULL where it is none of ours. */
+static const struct parts_row *parts_of(CK_KEY_TYPE type)
 {
-  HF_CLEANUP(hf_buf_free) struct hf_buf a = HF_BUF(P11_ATTRIBUTE_MAX);
-  HF_CLEANUP(hf_buf_free) struct hf_buf b = HF_BUF(P11_ATTRIBUTE_MAX);
-  HF_TRY(p11_object_get(session, object, first, &a));
-  HF_TRY(p11_object_get(session, object, second, &b));
-  return set(hf_slice(a.data, a.len), hf_slice(b.data, b.len), key);
+  for (size_t i = 0; i < HF_ARRAY_LEN(parts); i++)
+    if (parts[i].type == type)
+      return &parts[i];
+  return NULL;
 }
 
-static hf_err read_numbers(struct p11_session *session, const struct p11_object *object, struct p11_public *key)
+static hf_err read_parts(struct p11_session *session, const struct p11_object *object, struct p11_public *key)
 {
-  if (object->key_type == CKK_RSA)
-    return read_two(session, object->handle, CKA_MODULUS, CKA_PUBLIC_EXPONENT, set_rsa, key);
-  if (object->key_type == CKK_EC)
-    return read_two(session, object->handle, CKA_EC_PARAMS, CKA_EC_POINT, set_ec, key);
-  return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "a key of type %s", p11_key_type_name(object->key_type)),
-                 "Use an RSA or EC key.");
+  const struct parts_row *row = parts_of(object->key_type);
+  HF_CLEANUP(hf_buf_free) struct hf_buf first = HF_BUF(P11_ATTRIBUTE_MAX);
+  HF_CLEANUP(hf_buf_free) struct hf_buf second = HF_BUF(P11_ATTRIBUTE_MAX);
+  if (!row)
+    return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "a key of type %s", p11_key_type_name(object->key_type)),
+                   "Use an RSA, EC or Ed25519 key.");
+  HF_TRY(p11_object_get(session, object->handle, row->first, &first));
+  HF_TRY(p11_object_get(session, object->handle, row->second, &second));
+  return row->set(hf_slice(first.data, first.len), hf_slice(second.data, second.len), key);
 }
 
 static hf_err read_encoded(struct p11_session *session, const struct p11_object *object, CK_ATTRIBUTE_TYPE type,
@@ -209,8 +233,8 @@ hf_err p11_public_read(struct p11_session *session, const struct p11_object *obj
     return read_encoded(session, object, CKA_VALUE, p11_public_from_cert, ret_key);
   struct p11_public key;
   p11_public_init(&key);
-  hf_err e = hand_over(read_numbers(session, object, &key), &key, ret_key);
-  if (!is_absent(e) || (object->key_type != CKK_RSA && object->key_type != CKK_EC))
+  hf_err e = hand_over(read_parts(session, object, &key), &key, ret_key);
+  if (!is_absent(e) || !parts_of(object->key_type))
     return e;
   return read_encoded(session, object, CKA_PUBLIC_KEY_INFO, p11_public_from_spki, ret_key);
 }
@@ -244,7 +268,7 @@ static hf_err find_companion(struct p11_session *session, const struct p11_objec
 hf_err p11_public_find(struct p11_session *session, const struct p11_object *private_key, struct p11_public *ret_key)
 {
   hf_err e = p11_public_read(session, private_key, ret_key);
-  if (private_key->key_type != CKK_RSA && private_key->key_type != CKK_EC)
+  if (!parts_of(private_key->key_type))
     return e;
   if (is_absent(e))
     e = find_companion(session, private_key, "public", ret_key);

@@ -7,9 +7,10 @@
 
 /* Start with p11_public_init, end with p11_public_free. */
 struct p11_public {
-  CK_KEY_TYPE type;      /* CKK_EC or CKK_RSA */
-  const char *curve;     /* EC: OpenSSL's short name ("prime256v1", "secp384r1", ...); static */
-  struct hf_buf point;   /* EC: the uncompressed or compressed point, without the OCTET STRING around it */
+  CK_KEY_TYPE type;  /* CKK_EC, CKK_EC_EDWARDS or CKK_RSA */
+  const char *curve; /* EC: OpenSSL's short name ("prime256v1", "secp384r1", ...); Edwards: "ED25519"; static */
+  struct hf_buf
+      point; /* without an OCTET STRING around it. EC: uncompressed or compressed; Edwards: RFC 8032's bytes */
   struct hf_buf modulus; /* RSA: big-endian, no leading zero */
   struct hf_buf exponent;
 };

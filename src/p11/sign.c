@@ -92,6 +92,15 @@ static hf_err sign_pss(struct p11_key *key, const struct p11_sign *how, const vo
   return p11_key_sign_raw(key, &mechanism, digest, len, out);
 }
 
+static hf_err sign_eddsa(struct p11_key *key, const struct p11_sign *how, const void *message, size_t len,
+                         struct hf_buf *out)
+{
+  (void)how;
+  /* No parameter: pure Ed25519 (PKCS #11 v3.0, section 2.3.14). */
+  CK_MECHANISM mechanism = { CKM_EDDSA, NULL, 0 };
+  return p11_key_sign_raw(key, &mechanism, message, len, out);
+}
+
 static const struct scheme_row {
   CK_KEY_TYPE type;
   hf_err (*sign)(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len, struct hf_buf *out);
@@ -99,6 +108,7 @@ static const struct scheme_row {
   [P11_SIGN_ECDSA] = { CKK_EC, sign_ecdsa },
   [P11_SIGN_RSA_PKCS1] = { CKK_RSA, sign_pkcs1 },
   [P11_SIGN_RSA_PSS] = { CKK_RSA, sign_pss },
+  [P11_SIGN_EDDSA] = { CKK_EC_EDWARDS, sign_eddsa },
 };
 
 hf_err p11_key_sign(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len, struct hf_buf *out)
@@ -119,4 +129,14 @@ hf_err p11_ecdsa_to_der(const void *signature, size_t len, struct hf_buf *out)
   HF_TRY(p11_der_add_unsigned(&numbers, bytes, len / 2));
   HF_TRY(p11_der_add_unsigned(&numbers, bytes + len / 2, len / 2));
   return p11_der_add(out, DER_SEQUENCE, numbers.data, numbers.len);
+}
+
+hf_err p11_key_sign_der(struct p11_key *key, const struct p11_sign *how, const void *digest, size_t len,
+                        struct hf_buf *out)
+{
+  if (how->scheme != P11_SIGN_ECDSA)
+    return p11_key_sign(key, how, digest, len, out);
+  HF_CLEANUP(hf_buf_free) struct hf_buf pair = HF_BUF(P11_SIGNATURE_MAX);
+  HF_TRY(p11_key_sign(key, how, digest, len, &pair));
+  return p11_ecdsa_to_der(pair.data, pair.len, out);
 }

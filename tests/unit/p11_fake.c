@@ -93,6 +93,24 @@ static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
   return rv;
 }
 
+static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
+{
+  CK_RV rv = real->C_GetMechanismInfo(slot, type, info);
+  if (rv == CKR_OK && fake_controls.bits_max)
+    info->ulMaxKeySize = fake_controls.bits_max;
+  return rv;
+}
+
+static CK_RV generate(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public, CK_ULONG public_count,
+                      CK_ATTRIBUTE *private, CK_ULONG private_count, CK_OBJECT_HANDLE *public_key,
+                      CK_OBJECT_HANDLE *private_key)
+{
+  CK_RV rv = plan(FAKE_GENERATE);
+  return rv == CKR_OK ? real->C_GenerateKeyPair(session, mechanism, public, public_count, private, private_count,
+                                                public_key, private_key)
+                      : rv;
+}
+
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
 {
   void *library = dlopen(getenv("HF_FAKE_REAL"), RTLD_NOW | RTLD_LOCAL);
@@ -111,6 +129,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
   fake.C_SignInit = sign_init;
   fake.C_Sign = sign;
   fake.C_GetTokenInfo = get_token_info;
+  fake.C_GetMechanismInfo = get_mechanism_info;
+  fake.C_GenerateKeyPair = generate;
   *list = &fake;
   return CKR_OK;
 }

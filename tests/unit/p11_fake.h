@@ -10,7 +10,7 @@
 
 #define FAKE_CONTROLS "fake_controls"
 
-enum fake_call { FAKE_OPEN, FAKE_LOGIN, FAKE_FIND, FAKE_SIGN_INIT, FAKE_SIGN, FAKE_CALL_COUNT };
+enum fake_call { FAKE_OPEN, FAKE_LOGIN, FAKE_FIND, FAKE_SIGN_INIT, FAKE_SIGN, FAKE_GENERATE, FAKE_CALL_COUNT };
 
 struct fake_controls {
   struct {
@@ -24,6 +24,7 @@ struct fake_controls {
   unsigned dead;        /* lists no slots and opens no session until C_Finalize */
   unsigned restarts;    /* calls of C_Finalize */
   CK_FLAGS token_flags; /* set in C_GetTokenInfo besides the real ones */
+  CK_ULONG bits_max;    /* what C_GetMechanismInfo says of the longest key; 0: the truth */
 };
 
 #endif
