@@ -17,15 +17,32 @@ static const double slice_seconds = 0.15;
 
 static const unsigned char hash[32] = "what is signed is hashed before";
 
+static EVP_PKEY *make_p256(void)
+{
+  return EVP_EC_gen("P-256");
+}
+
+static EVP_PKEY *make_rsa(void)
+{
+  return EVP_RSA_gen(2048);
+}
+
+static EVP_PKEY *make_ed25519(void)
+{
+  return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+}
+
 struct kind {
   const char *name;
   CK_MECHANISM_TYPE mechanism;
   CK_OBJECT_HANDLE (*make_key)(const struct rig *rig);
+  EVP_PKEY *(*make_libcrypto_key)(void);
 };
 
 static const struct kind key_kinds[] = {
-  { "P-256", CKM_ECDSA, rig_ec_key },
-  { "RSA-2048", CKM_RSA_PKCS, rig_rsa_key },
+  { "P-256", CKM_ECDSA, rig_ec_key, make_p256 },
+  { "RSA-2048", CKM_RSA_PKCS, rig_rsa_key, make_rsa },
+  { "Ed25519", CKM_EDDSA, rig_ed25519_key, make_ed25519 },
 };
 
 /* One thread's means to sign once. */
@@ -35,6 +52,7 @@ struct signer {
   CK_SESSION_HANDLE session;
   CK_OBJECT_HANDLE key;
   EVP_PKEY_CTX *ctx;
+  EVP_MD_CTX *whole; /* for Ed25519, which takes no digest; in place of ctx */
   atomic_bool *stop;
   unsigned long count;
 };
@@ -43,7 +61,11 @@ static void sign_libcrypto(struct signer *s)
 {
   unsigned char out[SIGNATURE_MAX];
   size_t len = sizeof(out);
-  if (EVP_PKEY_sign(s->ctx, out, &len, hash, sizeof(hash)) != 1)
+  /* From 3.5 on, a context has to be told before each message. */
+  int ok = s->whole ? EVP_DigestSignInit(s->whole, NULL, NULL, NULL, NULL) == 1 &&
+                          EVP_DigestSign(s->whole, out, &len, hash, sizeof(hash)) == 1
+                    : EVP_PKEY_sign(s->ctx, out, &len, hash, sizeof(hash)) == 1;
+  if (!ok)
     abort();
 }
 
@@ -87,6 +109,12 @@ static double rate(struct signer *signers, int threads)
 
 static void prepare_libcrypto(struct signer *s, EVP_PKEY *key)
 {
+  if (EVP_PKEY_is_a(key, "ED25519")) {
+    s->whole = EVP_MD_CTX_new();
+    if (!s->whole || EVP_DigestSignInit(s->whole, NULL, NULL, NULL, key) != 1)
+      abort();
+    return;
+  }
   s->ctx = EVP_PKEY_CTX_new(key, NULL);
   if (!s->ctx || EVP_PKEY_sign_init(s->ctx) != 1)
     abort();
@@ -97,7 +125,7 @@ static void prepare_libcrypto(struct signer *s, EVP_PKEY *key)
 static void prepare(struct signer all[CONTENDERS][THREADS_MAX], const struct kind *kind, struct rig *rigs,
                     int rig_count)
 {
-  EVP_PKEY *key = kind->mechanism == CKM_ECDSA ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048);
+  EVP_PKEY *key = kind->make_libcrypto_key();
   CK_OBJECT_HANDLE handles[CONTENDERS] = { 0 };
   for (int c = 0; c < rig_count; c++)
     handles[c] = kind->make_key(&rigs[c]);
@@ -144,8 +172,10 @@ static void run(const struct kind *kind, struct rig *rigs, int rig_count)
       }
     report(kind, threads, rates, rig_count, single);
   }
-  for (int i = 0; i < THREADS_MAX; i++)
+  for (int i = 0; i < THREADS_MAX; i++) {
     EVP_PKEY_CTX_free(all[0][i].ctx);
+    EVP_MD_CTX_free(all[0][i].whole);
+  }
 }
 
 int main(int argc, char **argv)

@@ -167,3 +167,10 @@ CK_OBJECT_HANDLE rig_rsa_key(const struct rig *rig)
   CK_ATTRIBUTE special = { CKA_MODULUS_BITS, &bits, sizeof(bits) };
   return generate(rig, CKM_RSA_PKCS_KEY_PAIR_GEN, &special);
 }
+
+CK_OBJECT_HANDLE rig_ed25519_key(const struct rig *rig)
+{
+  CK_BYTE ed25519[] = { 6, 3, 0x2b, 0x65, 0x70 };
+  CK_ATTRIBUTE special = { CKA_EC_PARAMS, ed25519, sizeof(ed25519) };
+  return generate(rig, CKM_EC_EDWARDS_KEY_PAIR_GEN, &special);
+}

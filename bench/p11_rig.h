@@ -29,6 +29,7 @@ void rig_close(struct rig *rig);
 CK_SESSION_HANDLE rig_session(const struct rig *rig);
 CK_OBJECT_HANDLE rig_ec_key(const struct rig *rig);
 CK_OBJECT_HANDLE rig_rsa_key(const struct rig *rig);
+CK_OBJECT_HANDLE rig_ed25519_key(const struct rig *rig);
 
 /* Ends the program where rv is not CKR_OK. */
 void rig_check(const struct rig *rig, CK_RV rv, const char *what);
