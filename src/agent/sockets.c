@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/sockets.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -120,20 +122,6 @@ static hf_err take_from_systemd(const struct options *options, struct sockets *s
 
 /* What we make ourselves */
 
-/* For others to pass through, unlike hf_dir_make's. */
-static hf_err make_parents(const char *path)
-{
-  char partial[PATH_MAX];
-  snprintf(partial, sizeof(partial), "%s", path);
-  for (char *p = strchr(partial + 1, '/'); p; p = strchr(p + 1, '/')) {
-    *p = '\0';
-    if (mkdir(partial, 0755) != 0 && errno != EEXIST)
-      return hf_fail_errno(errno, "making the directory %s", partial);
-    *p = '/';
-  }
-  return HF_OK;
-}
-
 static hf_err taken(const char *path)
 {
   return hf_hint(hf_fail(HF_ERR_CONFIG, "another agent serves %s", path),
@@ -199,7 +187,7 @@ static hf_err make_one(const char *path, gid_t group, struct agent_socket *ret_s
   struct sockaddr_un at = { .sun_family = AF_UNIX };
   if ((size_t)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path) >= sizeof(at.sun_path))
     return hf_fail(HF_ERR_LIMIT, "the socket's path %s is longer than %zu bytes", path, sizeof(at.sun_path) - 1);
-  HF_TRY(make_parents(path));
+  HF_TRY(hf_dir_make_above(path, 0755));
   int lock = -1;
   HF_TRY(take_lock(path, &lock));
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -45,6 +45,10 @@
   X(CERT_FILE, "cert-file", 0x007, 4, "not a certificate that can be read",                                            \
     "Give a PEM file that holds an X.509 certificate.")                                                                \
   X(CERT_INVALID, "cert-invalid", 0x007, 4, "the certificate cannot be used", "Have a new one issued.")                \
+  X(CERT_CHAIN, "cert-chain", 0x007, 4, "the certificate's chain does not hold",                                       \
+    "Put the device's certificate first, then each CA's after the one that it issued.")                                \
+  X(CERT_REQUEST, "cert-request", 0x007, 4, "not a certificate signing request that can be used",                      \
+    "Give a PKCS #10 request, PEM or DER.")                                                                            \
   X(ID_EXISTS, "id-exists", 0x013, 1, "the id is already in use", "Choose another id.")                                \
   X(MODULE_LOAD, "module-load", 0x0E0, 3, "the PKCS #11 module cannot be loaded",                                      \
     "Check the module's path; see 'holdfast --help' for how it is found.")                                             \
@@ -53,6 +57,8 @@
   X(UNREACHABLE, "unreachable", 0x030, 5, "cannot be reached", "Check that it runs, and the address and port.")        \
   X(TLS, "tls", 0x030, 5, "the TLS handshake failed", "Check the certificates on both sides.")                         \
   X(MQTT, "mqtt", 0x030, 5, "the MQTT broker refused", "Check the broker's log and its access rules.")                 \
+  X(HTTP, "http", 0x030, 5, "the server refused", "See the server's log.")                                             \
+  X(CANCELLED, "cancelled", 0x050, 1, "cancelled", "Start it again.")                                                  \
   X(TIMEOUT, "timeout", 0x030, 5, "no answer in time", "Check that the other side runs, and try again.")               \
   X(PIN_MISSING, "pin-missing", 0x0A0, 4, "a PIN is needed",                                                           \
     "Give it by --pin-source, or set device.cryptoki.pin_source.")                                                     \

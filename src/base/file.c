@@ -99,6 +99,20 @@ hf_err hf_dir_make(const char *path)
   }
 }
 
+hf_err hf_dir_make_above(const char *path, mode_t mode)
+{
+  char partial[PATH_MAX];
+  if ((size_t)snprintf(partial, sizeof(partial), "%s", path) >= sizeof(partial))
+    return hf_fail(HF_ERR_LIMIT, "the path %s", path);
+  for (char *p = partial[0] ? strchr(partial + 1, '/') : NULL; p; p = strchr(p + 1, '/')) {
+    *p = '\0';
+    if (mkdir(partial, mode) != 0 && errno != EEXIST)
+      return hf_fail_errno(errno, "making the directory %s", partial);
+    *p = '/';
+  }
+  return HF_OK;
+}
+
 /* Where a source leads: text is the PIN itself (env:), or path is to be read. */
 static hf_err pin_source_open(const char *source, char *path, size_t size, const char **ret_text)
 {

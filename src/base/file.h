@@ -17,6 +17,9 @@ hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode
 /* Makes a directory and its parents, 0700; one that exists is fine. */
 hf_err hf_dir_make(const char *path);
 
+/* Makes the directories above path that are missing, with this mode. */
+hf_err hf_dir_make_above(const char *path, mode_t mode);
+
 /*
  * Resolves a pin-source (RFC 7512, section 2.4): a file's path or file: URI, env:NAME, or credential:NAME (a file in
  * $CREDENTIALS_DIRECTORY). Its first line, at most 255 bytes, is the PIN.
