@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/key.h"
 
-#include "uri/uri.h"
-
-#include <openssl/err.h>
-
-static void store_closep(OSSL_STORE_CTX **store)
-{
-  OSSL_STORE_close(*store);
-}
-
-static void info_freep(OSSL_STORE_INFO **info)
-{
-  OSSL_STORE_INFO_free(*info);
-}
-
 hf_err identity_key_load(const char *uri, EVP_PKEY **ret_key)
 {
-  if (!uri_is_pkcs11(uri))
-    return hf_fail(HF_ERR_URI_INVALID, "%s", uri);
-  ERR_clear_error();
-  HF_CLEANUP(store_closep)
-  OSSL_STORE_CTX *store = OSSL_STORE_open_ex(uri, NULL, "provider=holdfast", NULL, NULL, NULL, NULL, NULL);
-  if (!store || OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY) != 1)
-    return openssl_fail(HF_ERR_INTERNAL, "opening the device's key", "");
-  HF_CLEANUP(info_freep) OSSL_STORE_INFO *info = OSSL_STORE_load(store);
-  EVP_PKEY *key = info ? OSSL_STORE_INFO_get1_PKEY(info) : NULL;
+  HF_CLEANUP(openssl_store_info_freep) OSSL_STORE_INFO *info = NULL;
+  HF_TRY(openssl_store_load(uri, OSSL_STORE_INFO_PKEY, "the device's key", &info));
+  EVP_PKEY *key = OSSL_STORE_INFO_get1_PKEY(info);
   if (!key)
-    return openssl_fail(HF_ERR_URI_NO_MATCH, "the device's key", "");
+    return openssl_fail(HF_ERR_NO_MEMORY, "the device's key", "");
   *ret_key = key;
   return HF_OK;
 }

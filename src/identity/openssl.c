@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/openssl.h"
 
+#include "uri/uri.h"
+
 #include <ctype.h>
 #include <openssl/err.h>
-#include <stdbool.h>
 
 /* Our provider's reasons are the codes of base/error.h, with their sentences: see provider/error.c. */
 static bool is_ours(unsigned long error, enum hf_code *ret_code)
@@ -43,4 +44,27 @@ hf_err openssl_fail(enum hf_code code, const char *what, const char *path)
                                              said ? ": " : "", said ? data : "");
   ERR_clear_error();
   return e;
+}
+
+static void store_closep(OSSL_STORE_CTX **store)
+{
+  OSSL_STORE_close(*store);
+}
+
+hf_err openssl_store_load(const char *uri, int type, const char *what, OSSL_STORE_INFO **ret_info)
+{
+  if (!uri_is_pkcs11(uri))
+    return hf_fail(HF_ERR_URI_INVALID, "%s", uri);
+  ERR_clear_error();
+  HF_CLEANUP(store_closep)
+  OSSL_STORE_CTX *store = OSSL_STORE_open_ex(uri, NULL, "provider=holdfast", NULL, NULL, NULL, NULL, NULL);
+  if (!store || OSSL_STORE_expect(store, type) != 1)
+    return openssl_fail(HF_ERR_INTERNAL, what, "");
+  OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+  if (!info || OSSL_STORE_INFO_get_type(info) != type) {
+    OSSL_STORE_INFO_free(info);
+    return openssl_fail(HF_ERR_URI_NO_MATCH, what, "");
+  }
+  *ret_info = info;
+  return HF_OK;
 }

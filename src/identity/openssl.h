@@ -24,6 +24,13 @@ IDENTITY_CLEANUP(EVP_PKEY, openssl_pkey_free, EVP_PKEY_free)
 IDENTITY_CLEANUP(EVP_PKEY_CTX, openssl_pkey_ctx_free, EVP_PKEY_CTX_free)
 IDENTITY_CLEANUP(X509, openssl_x509_free, X509_free)
 IDENTITY_CLEANUP(X509_REQ, openssl_req_free, X509_REQ_free)
+IDENTITY_CLEANUP(OSSL_STORE_INFO, openssl_store_info_free, OSSL_STORE_INFO_free)
+
+/*
+ * What a pkcs11: URI stands for, through our provider (program_start first): type is OSSL_STORE_INFO_PKEY or _CERT. what: for
+ * the text. Fails as the provider does: URI_INVALID, URI_NO_MATCH, URI_AMBIGUOUS, TOKEN_NOT_FOUND, PIN_INCORRECT, ...
+ */
+hf_err openssl_store_load(const char *uri, int type, const char *what, OSSL_STORE_INFO **ret_info);
 
 /*
  * Fails with what OpenSSL said first (whoever failed first says it best), after what and path, which are shown without a
