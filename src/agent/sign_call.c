@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/sign_call.h"
 
+#include "base/text.h"
 #include "p11/der.h"
 #include "wire/postcard.h"
 
@@ -70,7 +71,7 @@ hf_err sign_keep(struct sign_call *call, const void *data, size_t len, struct wi
 /* A String must be UTF-8; a token's or a system's text need not be. */
 static void scrub(uint8_t *text, size_t len)
 {
-  if (wire_is_utf8(hf_slice(text, len)))
+  if (hf_is_utf8(hf_slice(text, len)))
     return;
   for (size_t i = 0; i < len; i++)
     if (text[i] >= 0x80)

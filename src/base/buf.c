@@ -66,6 +66,11 @@ static hf_err add_be(struct hf_buf *buf, uint64_t value, size_t size)
   return hf_buf_add(buf, bytes, size);
 }
 
+hf_err hf_buf_add_u16(struct hf_buf *buf, uint16_t value)
+{
+  return add_be(buf, value, 2);
+}
+
 hf_err hf_buf_add_u32(struct hf_buf *buf, uint32_t value)
 {
   return add_be(buf, value, 4);
@@ -138,6 +143,14 @@ hf_err hf_take_u8(struct hf_slice *in, uint8_t *ret_value)
   uint64_t value;
   HF_TRY(take_be(in, 1, &value));
   *ret_value = (uint8_t)value;
+  return HF_OK;
+}
+
+hf_err hf_take_u16(struct hf_slice *in, uint16_t *ret_value)
+{
+  uint64_t value;
+  HF_TRY(take_be(in, 2, &value));
+  *ret_value = (uint16_t)value;
   return HF_OK;
 }
 

@@ -23,6 +23,7 @@ struct hf_buf {
 /* Appends. Fails with LIMIT past max, with NO_MEMORY; then nothing was added. */
 hf_err hf_buf_add(struct hf_buf *buf, const void *data, size_t len);
 hf_err hf_buf_add_u8(struct hf_buf *buf, uint8_t value);
+hf_err hf_buf_add_u16(struct hf_buf *buf, uint16_t value);   /* big-endian */
 hf_err hf_buf_add_u32(struct hf_buf *buf, uint32_t value);   /* big-endian */
 hf_err hf_buf_add_u64(struct hf_buf *buf, uint64_t value);   /* big-endian */
 hf_err hf_buf_add_str(struct hf_buf *buf, const char *text); /* without its NUL */
@@ -51,6 +52,7 @@ static inline struct hf_slice hf_slice(const void *data, size_t len)
 
 hf_err hf_take(struct hf_slice *in, size_t len, const uint8_t **ret_data);
 hf_err hf_take_u8(struct hf_slice *in, uint8_t *ret_value);
+hf_err hf_take_u16(struct hf_slice *in, uint16_t *ret_value);
 hf_err hf_take_u32(struct hf_slice *in, uint32_t *ret_value);
 hf_err hf_take_u64(struct hf_slice *in, uint64_t *ret_value);
 /* Fails with PARSE where anything is left. */

@@ -24,3 +24,49 @@ size_t hf_text_distance(const char *a, const char *b)
   }
   return row[len];
 }
+
+/* One row a length: the lead byte's range, the least code point that needs this length. */
+static const struct utf8_row {
+  uint8_t lead_min, lead_max;
+  size_t follow;
+  uint32_t least;
+} utf8_rows[] = {
+  { 0x00, 0x7f, 0, 0 },
+  { 0xc2, 0xdf, 1, 0x80 },
+  { 0xe0, 0xef, 2, 0x800 },
+  { 0xf0, 0xf4, 3, 0x10000 },
+};
+
+size_t hf_utf8_len(struct hf_slice text)
+{
+  const uint8_t *at = text.data;
+  if (text.len == 0)
+    return 0;
+  for (size_t i = 0; i < HF_ARRAY_LEN(utf8_rows); i++) {
+    const struct utf8_row *row = &utf8_rows[i];
+    if (*at < row->lead_min || *at > row->lead_max)
+      continue;
+    if (row->follow >= text.len)
+      return 0;
+    uint32_t point = row->follow ? *at & (0x3fu >> row->follow) : *at;
+    for (size_t k = 1; k <= row->follow; k++) {
+      if ((at[k] & 0xc0) != 0x80)
+        return 0;
+      point = point << 6 | (at[k] & 0x3f);
+    }
+    bool surrogate = point >= 0xd800 && point <= 0xdfff;
+    return point < row->least || point > 0x10ffff || surrogate ? 0 : row->follow + 1;
+  }
+  return 0;
+}
+
+bool hf_is_utf8(struct hf_slice text)
+{
+  for (size_t at = 0; at < text.len;) {
+    size_t step = hf_utf8_len(hf_slice(text.data + at, text.len - at));
+    if (step == 0)
+      return false;
+    at += step;
+  }
+  return true;
+}

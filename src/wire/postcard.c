@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/postcard.h"
 
+#include "base/text.h"
+
 enum { DIGIT_BITS = 7, MORE = 0x80 };
 
 hf_err wire_take_varint(struct hf_slice *in, unsigned bits, uint64_t *ret_value)
@@ -61,55 +63,11 @@ hf_err wire_take_bytes(struct hf_slice *in, struct hf_slice *ret_bytes)
   return HF_OK;
 }
 
-/* One row a length: the lead byte's range, the least code point that needs this length. */
-static const struct utf8_row {
-  uint8_t lead_min, lead_max;
-  size_t follow;
-  uint32_t least;
-} utf8_rows[] = {
-  { 0x00, 0x7f, 0, 0 },
-  { 0xc2, 0xdf, 1, 0x80 },
-  { 0xe0, 0xef, 2, 0x800 },
-  { 0xf0, 0xf4, 3, 0x10000 },
-};
-
-/* The length of the character at the front; 0 where it is none. */
-static size_t utf8_char(const uint8_t *at, size_t len)
-{
-  for (size_t i = 0; i < HF_ARRAY_LEN(utf8_rows); i++) {
-    const struct utf8_row *row = &utf8_rows[i];
-    if (*at < row->lead_min || *at > row->lead_max)
-      continue;
-    if (row->follow >= len)
-      return 0;
-    uint32_t point = row->follow ? *at & (0x3fu >> row->follow) : *at;
-    for (size_t k = 1; k <= row->follow; k++) {
-      if ((at[k] & 0xc0) != 0x80)
-        return 0;
-      point = point << 6 | (at[k] & 0x3f);
-    }
-    bool surrogate = point >= 0xd800 && point <= 0xdfff;
-    return point < row->least || point > 0x10ffff || surrogate ? 0 : row->follow + 1;
-  }
-  return 0;
-}
-
-bool wire_is_utf8(struct hf_slice text)
-{
-  for (size_t at = 0; at < text.len;) {
-    size_t step = utf8_char(text.data + at, text.len - at);
-    if (step == 0)
-      return false;
-    at += step;
-  }
-  return true;
-}
-
 hf_err wire_take_string(struct hf_slice *in, struct hf_slice *ret_text)
 {
   struct hf_slice rest = *in, text = { 0 };
   HF_TRY(wire_take_bytes(&rest, &text));
-  if (!wire_is_utf8(text))
+  if (!hf_is_utf8(text))
     return hf_fail(HF_ERR_PARSE, "a string that is not UTF-8");
   *in = rest;
   *ret_text = text;

@@ -25,6 +25,4 @@ hf_err wire_take_bytes(struct hf_slice *in, struct hf_slice *ret_bytes);
 hf_err wire_take_string(struct hf_slice *in, struct hf_slice *ret_text);
 hf_err wire_add_bytes(struct hf_buf *out, struct hf_slice bytes);
 
-bool wire_is_utf8(struct hf_slice text);
-
 #endif

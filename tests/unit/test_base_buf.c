@@ -32,18 +32,21 @@ static void integers_are_big_endian_both_ways(void **state)
   (void)state;
   HF_CLEANUP(hf_buf_free) struct hf_buf buf = HF_BUF(64);
   assert_hf_ok(hf_buf_add_u8(&buf, 0xfe));
+  assert_hf_ok(hf_buf_add_u16(&buf, 0x0a0b));
   assert_hf_ok(hf_buf_add_u32(&buf, 0x01020304));
   assert_hf_ok(hf_buf_add_u64(&buf, 0x0102030405060708));
-  assert_memory_equal(buf.data, "\xfe\1\2\3\4\1\2\3\4\5\6\7\10", 13);
+  assert_memory_equal(buf.data, "\xfe\x0a\x0b\1\2\3\4\1\2\3\4\5\6\7\10", 15);
   struct hf_slice in = hf_slice(buf.data, buf.len);
   uint8_t u8 = 0;
+  uint16_t u16 = 0;
   uint32_t u32 = 0;
   uint64_t u64 = 0;
   assert_hf_ok(hf_take_u8(&in, &u8));
+  assert_hf_ok(hf_take_u16(&in, &u16));
   assert_hf_ok(hf_take_u32(&in, &u32));
   assert_hf_ok(hf_take_u64(&in, &u64));
   assert_hf_ok(hf_take_end(&in));
-  assert_true(u8 == 0xfe && u32 == 0x01020304 && u64 == 0x0102030405060708);
+  assert_true(u8 == 0xfe && u16 == 0x0a0b && u32 == 0x01020304 && u64 == 0x0102030405060708);
 }
 
 static void a_short_read_takes_nothing(void **state)

@@ -29,8 +29,33 @@ static void test_long_texts_are_cut(void **state)
   assert_int_equal(hf_text_distance(a, ""), HF_TEXT_DISTANCE_MAX);
 }
 
+static void utf8_is_that_of_the_rfc(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *text;
+    bool good;
+  } rows[] = {
+    { "", true },
+    { "a\xc3\xa4", true },
+    { "\xf0\x9f\x94\x91", true },
+    { "\xed\x9f\xbf", true },
+    { "\xc0\x80", false },
+    { "\xe0\x80\x80", false },
+    { "\xed\xa0\x80", false },
+    { "\xf4\x90\x80\x80", false },
+    { "\xff", false },
+    { "\xe2\x82", false },
+    { "\x80", false },
+    { "\xf0\x80\x80\x80", false },
+  };
+  for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
+    assert_int_equal(hf_is_utf8(hf_slice(rows[i].text, strlen(rows[i].text))), rows[i].good);
+}
+
 int main(void)
 {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(test_distance), cmocka_unit_test(test_long_texts_are_cut) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(test_distance), cmocka_unit_test(test_long_texts_are_cut),
+                                      cmocka_unit_test(utf8_is_that_of_the_rfc) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

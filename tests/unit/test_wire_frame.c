@@ -277,30 +277,6 @@ static void numbers_come_back(void **state)
   }
 }
 
-static void utf8_is_that_of_the_rfc(void **state)
-{
-  (void)state;
-  static const struct {
-    const char *text;
-    bool good;
-  } rows[] = {
-    { "", true },
-    { "a\xc3\xa4", true },
-    { "\xf0\x9f\x94\x91", true },
-    { "\xed\x9f\xbf", true },
-    { "\xc0\x80", false },
-    { "\xe0\x80\x80", false },
-    { "\xed\xa0\x80", false },
-    { "\xf4\x90\x80\x80", false },
-    { "\xff", false },
-    { "\xe2\x82", false },
-    { "\x80", false },
-    { "\xf0\x80\x80\x80", false },
-  };
-  for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++)
-    assert_int_equal(wire_is_utf8(hf_slice(rows[i].text, strlen(rows[i].text))), rows[i].good);
-}
-
 static void every_frame_has_its_name(void **state)
 {
   (void)state;
@@ -322,7 +298,6 @@ int main(void)
     cmocka_unit_test(hostile_frames_are_refused),
     cmocka_unit_test(a_list_gets_no_memory_for_its_count_alone),
     cmocka_unit_test(numbers_come_back),
-    cmocka_unit_test(utf8_is_that_of_the_rfc),
     cmocka_unit_test(every_frame_has_its_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
