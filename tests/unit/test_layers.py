@@ -15,6 +15,7 @@ MAY_USE = {
     "uri": set(),
     "wire": set(),
     "store": set(),
+    "mqtt": set(),
     "token": {"store"},
     "p11": {"uri"},
     "config": {"uri"},
@@ -22,7 +23,7 @@ MAY_USE = {
     "agent": {"p11", "policy", "config", "wire", "uri"},
     "provider": {"p11", "uri", "config"},
     "identity": {"config", "p11", "provider", "uri"},
-    "gateway": {"identity", "config", "p11", "uri"},
+    "gateway": {"identity", "config", "p11", "mqtt", "uri"},
     "ca": {"identity", "p11", "uri"},
     "cli": {"ca", "gateway", "identity", "config", "provider", "p11", "policy", "wire", "uri"},
 }
