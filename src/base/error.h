@@ -62,6 +62,7 @@
   X(TIMEOUT, "timeout", 0x030, 5, "no answer in time", "Check that the other side runs, and try again.")               \
   X(PIN_MISSING, "pin-missing", 0x0A0, 4, "a PIN is needed",                                                           \
     "Give it by --pin-source, or set device.cryptoki.pin_source.")                                                     \
+  X(BUSY, "busy", 0x005, 1, "already in use", "End the program that uses it first.")                                   \
   /* What a module answers, one for one. */                                                                            \
   X(SLOT_ID_INVALID, "slot-id-invalid", 0x003, 3, "no such slot", "List the slots with 'holdfast token list'.")        \
   X(GENERAL_ERROR, "general-error", 0x005, 1, "the module reports a general error",                                    \

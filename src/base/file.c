@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/auxv.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 enum { READ_CHUNK = 16 * 1024, PIN_FILE_MAX = 4096, PIN_MAX = 255 };
@@ -79,6 +80,35 @@ hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode
     return e;
   }
   return sync_parent(path);
+}
+
+hf_err hf_file_rename(const char *from, const char *to)
+{
+  if (rename(from, to) != 0)
+    return hf_fail_errno(errno, "renaming %s to %s", from, to);
+  return sync_parent(to);
+}
+
+hf_err hf_file_remove(const char *path)
+{
+  if (unlink(path) != 0)
+    return errno == ENOENT ? HF_OK : hf_fail_errno(errno, "removing %s", path);
+  return sync_parent(path);
+}
+
+hf_err hf_file_lock(const char *path, int *ret_fd)
+{
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
+  if (fd < 0)
+    return hf_fail_errno(errno, "%s", path);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    *ret_fd = fd;
+    return HF_OK;
+  }
+  int error = errno;
+  close(fd);
+  return error == EWOULDBLOCK ? hf_fail(HF_ERR_BUSY, "%s is locked by another program", path)
+                              : hf_fail_errno(error, "locking %s", path);
 }
 
 hf_err hf_dir_make(const char *path)

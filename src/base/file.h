@@ -14,6 +14,15 @@ hf_err hf_file_read(const char *path, struct hf_buf *out);
 /* Replaces path as one step: written aside with this mode, synced, renamed. On failure the old file is as it was. */
 hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode);
 
+/* Gives a file another name in place of what had it, as one step, synced: it survives a power cut, or did not happen. */
+hf_err hf_file_rename(const char *from, const char *to);
+
+/* Removes a file, synced; one that is not there is fine. */
+hf_err hf_file_remove(const char *path);
+
+/* Locks a file, which is made where it is missing (0600) and stays. Ends with the descriptor. Fails with BUSY where another has it. */
+hf_err hf_file_lock(const char *path, int *ret_fd);
+
 /* Makes a directory and its parents, 0700; one that exists is fine. */
 hf_err hf_dir_make(const char *path);
 

@@ -158,12 +158,43 @@ static void a_pin_source_without_a_pin_says_which_and_not_what(void **state)
 
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
+static void a_rename_replaces_and_a_removal_may_come_twice(void **state)
+{
+  (void)state;
+  HF_CLEANUP(hf_buf_free) struct hf_buf got = HF_BUF(100);
+  write_text("old", "old");
+  write_text("new", "new");
+  assert_hf_ok(hf_file_rename(in_dir("new"), in_dir("old")));
+  assert_hf_ok(hf_file_read(in_dir("old"), &got));
+  assert_string_equal(hf_buf_str(&got), "new");
+  assert_int_equal(count_entries(), 1);
+  assert_hf_err(hf_file_rename(in_dir("new"), in_dir("old")), NOT_FOUND);
+  assert_contains(hf_err_context(), in_dir("new"));
+  assert_hf_ok(hf_file_remove(in_dir("old")));
+  assert_hf_ok(hf_file_remove(in_dir("old")));
+  assert_int_equal(count_entries(), 0);
+}
+
+static void one_has_a_lock_until_its_descriptor_goes(void **state)
+{
+  (void)state;
+  int fd = -1, other = -1;
+  assert_hf_ok(hf_file_lock(in_dir("lock"), &fd));
+  assert_hf_err(hf_file_lock(in_dir("lock"), &other), BUSY);
+  assert_int_equal(other, -1);
+  close(fd);
+  assert_hf_ok(hf_file_lock(in_dir("lock"), &other));
+  close(other);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
     IN_DIR(what_is_written_is_read),
     IN_DIR(writing_replaces_and_leaves_nothing_aside),
     IN_DIR(a_write_that_fails_leaves_nothing),
+    IN_DIR(a_rename_replaces_and_a_removal_may_come_twice),
+    IN_DIR(one_has_a_lock_until_its_descriptor_goes),
     IN_DIR(a_file_that_is_too_large_or_not_there_is_named),
     IN_DIR(directories_are_made_private_with_their_parents),
     IN_DIR(a_pin_comes_from_a_file_a_credential_or_the_environment),
