@@ -38,6 +38,12 @@
     "Restore the token's directory from a backup; nothing was changed.")                                               \
   X(TOKEN_STORE_VERSION, "token-store-version", 0x0E1, 1, "the token's store was written by a newer version",          \
     "Upgrade Holdfast.")                                                                                               \
+  X(REGISTRY, "registry", 0x005, 1, "the certificate authority's registry is damaged",                                 \
+    "Restore the directory ca.path from a backup; nothing was changed.")                                               \
+  X(REGISTRY_VERSION, "registry-version", 0x005, 1, "the authority's registry was written by a newer version",         \
+    "Upgrade Holdfast.")                                                                                               \
+  X(ONE_TIME_PASSWORD, "one-time-password", 0x0A0, 4, "the one-time password is not valid",                            \
+    "Make a new one with 'holdfast ca token'.")                                                                        \
   X(KEY_FILE, "key-file", 0x007, 1, "not a private key that can be read",                                              \
     "Give a PKCS#8 PEM file; 'openssl pkcs8 -topk8 -nocrypt' makes one.")                                              \
   X(KEY_MISMATCH, "key-mismatch", 0x063, 4, "the certificate does not belong to the key",                              \
