@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/store.h"
+#include "store/mdb.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
-enum { READERS_MAX = 1024, IDLE_MAX = 8, SMALLEST_FILE = 8192 };
+enum { READERS_MAX = 1024, IDLE_MAX = 8 };
 
 /* Address space only: the file grows as it fills. */
 #define MAP_BYTES (sizeof(void *) >= 8 ? (size_t)16 << 30 : (size_t)256 << 20)
@@ -31,18 +29,9 @@ struct store {
   char dir[PATH_MAX];
 };
 
-static hf_err mdb_fail(const struct store *store, int rc)
+static hf_err fail(const struct store *store, int rc)
 {
-  switch (rc) {
-  case MDB_MAP_FULL:
-    return hf_fail(store->kind->full, "%s: the store has reached %zu MiB", store->dir, MAP_BYTES >> 20);
-  case MDB_VERSION_MISMATCH:
-    return hf_fail(store->kind->newer, "%s", store->dir);
-  default:
-    if (rc > 0)
-      return hf_fail_errno(rc, "%s", store->dir);
-    return hf_fail(store->kind->damaged, "%s: %s", store->dir, mdb_strerror(rc));
-  }
+  return mdb_fail(store->kind, store->dir, rc);
 }
 
 static hf_err env_open(struct store *store, mode_t mode)
@@ -60,7 +49,7 @@ static hf_err env_open(struct store *store, mode_t mode)
     rc = mdb_env_open(env, store->dir, MDB_NOTLS, mode);
   if (rc != 0) {
     mdb_env_close(env);
-    return mdb_fail(store, rc);
+    return fail(store, rc);
   }
   store->env = env;
   return HF_OK;
@@ -68,19 +57,7 @@ static hf_err env_open(struct store *store, mode_t mode)
 
 static hf_err tables_open(struct store *store, unsigned flags)
 {
-  MDB_txn *txn;
-  int rc = mdb_txn_begin(store->env, NULL, flags & MDB_CREATE ? 0 : MDB_RDONLY, &txn);
-  if (rc != 0)
-    return mdb_fail(store, rc);
-  for (size_t i = 0; i < STORE_TABLES_MAX && store->kind->tables[i] && rc == 0; i++)
-    rc = mdb_dbi_open(txn, store->kind->tables[i], flags, &store->tables[i]);
-  if (rc == 0)
-    rc = mdb_txn_commit(txn);
-  else
-    mdb_txn_abort(txn);
-  if (rc == MDB_NOTFOUND)
-    return hf_fail(store->kind->damaged, "%s: a table is missing", store->dir);
-  return rc ? mdb_fail(store, rc) : HF_OK;
+  return mdb_open_tables(store->kind, store->dir, store->env, flags, store->tables);
 }
 
 /*
@@ -121,11 +98,11 @@ static hf_err cover_all_pages(struct store *store)
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
   if (rc != 0)
-    return mdb_fail(store, rc);
+    return fail(store, rc);
   if (fstat(fd, &file) == 0 && file.st_size < need && ftruncate(fd, need) != 0)
     rc = errno;
   mdb_txn_abort(txn);
-  return rc ? mdb_fail(store, rc) : HF_OK;
+  return rc ? fail(store, rc) : HF_OK;
 }
 
 static struct store *store_new(const struct store_kind *kind, const char *dir)
@@ -152,23 +129,9 @@ hf_err store_create(const struct store_kind *kind, const char *dir, unsigned uma
   return e;
 }
 
-/* LMDB would make a new store where there is none: one that lost its file must not look like an empty token. */
-static hf_err check_file(const struct store_kind *kind, const char *dir)
-{
-  char path[PATH_MAX];
-  struct stat file;
-  if ((size_t)snprintf(path, sizeof(path), "%s/data.mdb", dir) >= sizeof(path))
-    return hf_fail(HF_ERR_LIMIT, "the path %s", dir);
-  if (lstat(path, &file) != 0)
-    return hf_fail_errno(errno, "%s", path);
-  if (!S_ISREG(file.st_mode) || file.st_size < SMALLEST_FILE)
-    return hf_fail(kind->damaged, "%s is %s", path, S_ISREG(file.st_mode) ? "cut short" : "not a file");
-  return HF_OK;
-}
-
 hf_err store_open(const struct store_kind *kind, const char *dir, struct store **ret_store)
 {
-  HF_TRY(check_file(kind, dir));
+  HF_TRY(mdb_check_file(kind, dir));
   struct store *store = store_new(kind, dir);
   if (!store)
     return hf_fail(HF_ERR_NO_MEMORY, "%s", dir);
@@ -248,7 +211,7 @@ hf_err store_read_begin(struct store *store, struct store_txn **ret_txn)
     if (txn->mdb)
       mdb_txn_abort(txn->mdb);
     free(txn);
-    return mdb_fail(store, rc);
+    return fail(store, rc);
   }
   *ret_txn = txn;
   return HF_OK;
@@ -274,40 +237,28 @@ uint64_t store_snapshot(const struct store_txn *txn)
   return mdb_txn_id(txn->mdb);
 }
 
-/* A write that was cut short for want of room reads as EIO in LMDB. */
-static int true_reason(const struct store *store, int rc)
-{
-  struct statvfs fs;
-  return rc == EIO && statvfs(store->dir, &fs) == 0 && fs.f_bavail == 0 ? ENOSPC : rc;
-}
-
 hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, void *arg), void *arg)
 {
   struct store_txn txn = { .store = store };
   int rc = mdb_txn_begin(store->env, NULL, 0, &txn.mdb);
   if (rc != 0)
-    return mdb_fail(store, rc);
+    return fail(store, rc);
   hf_err e = change(&txn, arg);
   if (hf_failed(e)) {
     mdb_txn_abort(txn.mdb);
     return e;
   }
   rc = mdb_txn_commit(txn.mdb);
-  return rc ? mdb_fail(store, true_reason(store, rc)) : HF_OK;
-}
-
-static MDB_val val(struct hf_slice slice)
-{
-  return (MDB_val){ .mv_size = slice.len, .mv_data = (void *)(uintptr_t)slice.data };
+  return rc ? fail(store, mdb_true_reason(store->dir, rc)) : HF_OK;
 }
 
 hf_err store_get(struct store_txn *txn, unsigned table, struct hf_slice key, bool *ret_found,
                  struct hf_slice *ret_value)
 {
-  MDB_val k = val(key), v;
+  MDB_val k = mdb_val(key), v;
   int rc = mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
   if (rc != 0 && rc != MDB_NOTFOUND)
-    return mdb_fail(txn->store, rc);
+    return fail(txn->store, rc);
   *ret_found = rc == 0;
   if (rc == 0)
     *ret_value = hf_slice(v.mv_data, v.mv_size);
@@ -316,22 +267,22 @@ hf_err store_get(struct store_txn *txn, unsigned table, struct hf_slice key, boo
 
 hf_err store_put(struct store_txn *txn, unsigned table, struct hf_slice key, struct hf_slice value)
 {
-  MDB_val k = val(key), v = val(value);
+  MDB_val k = mdb_val(key), v = mdb_val(value);
   int rc = mdb_put(txn->mdb, txn->store->tables[table], &k, &v, 0);
-  return rc ? mdb_fail(txn->store, rc) : HF_OK;
+  return rc ? fail(txn->store, rc) : HF_OK;
 }
 
 hf_err store_delete(struct store_txn *txn, unsigned table, struct hf_slice key)
 {
-  MDB_val k = val(key);
+  MDB_val k = mdb_val(key);
   int rc = mdb_del(txn->mdb, txn->store->tables[table], &k, NULL);
-  return rc && rc != MDB_NOTFOUND ? mdb_fail(txn->store, rc) : HF_OK;
+  return rc && rc != MDB_NOTFOUND ? fail(txn->store, rc) : HF_OK;
 }
 
 hf_err store_clear(struct store_txn *txn, unsigned table)
 {
   int rc = mdb_drop(txn->mdb, txn->store->tables[table], 0);
-  return rc ? mdb_fail(txn->store, rc) : HF_OK;
+  return rc ? fail(txn->store, rc) : HF_OK;
 }
 
 /* As LMDB orders its keys. */
@@ -347,8 +298,8 @@ hf_err store_range(struct store_txn *txn, unsigned table, struct hf_slice first,
   MDB_cursor *cursor;
   int rc = mdb_cursor_open(txn->mdb, txn->store->tables[table], &cursor);
   if (rc != 0)
-    return mdb_fail(txn->store, rc);
-  MDB_val k = val(first), v;
+    return fail(txn->store, rc);
+  MDB_val k = mdb_val(first), v;
   hf_err e = HF_OK;
   rc = mdb_cursor_get(cursor, &k, &v, first.len ? MDB_SET_RANGE : MDB_FIRST);
   while (rc == 0 && !hf_failed(e) && (last.len == 0 || !is_after(&k, last))) {
@@ -357,7 +308,7 @@ hf_err store_range(struct store_txn *txn, unsigned table, struct hf_slice first,
   }
   mdb_cursor_close(cursor);
   if (!hf_failed(e) && rc != 0 && rc != MDB_NOTFOUND)
-    e = mdb_fail(txn->store, rc);
+    e = fail(txn->store, rc);
   return e;
 }
 
@@ -373,7 +324,7 @@ hf_err store_count(struct store_txn *txn, unsigned table, uint64_t *ret_count)
   MDB_stat stat;
   int rc = mdb_stat(txn->mdb, txn->store->tables[table], &stat);
   if (rc != 0)
-    return mdb_fail(txn->store, rc);
+    return fail(txn->store, rc);
   *ret_count = stat.ms_entries;
   return HF_OK;
 }

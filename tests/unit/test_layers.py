@@ -23,7 +23,7 @@ MAY_USE = {
     "agent": {"p11", "policy", "config", "wire", "uri"},
     "provider": {"p11", "uri", "config"},
     "identity": {"config", "p11", "provider", "uri"},
-    "gateway": {"identity", "config", "p11", "mqtt", "uri"},
+    "gateway": {"identity", "config", "p11", "store", "mqtt", "uri"},
     "ca": {"identity", "config", "p11", "store", "uri"},
     "cli": {"ca", "gateway", "identity", "config", "provider", "p11", "policy", "wire", "uri"},
 }
