@@ -74,6 +74,7 @@ static enum hf_code code_of_errno(int error)
     return HF_ERR_NOT_FOUND;
   case ENOSPC:
   case EDQUOT:
+  case EFBIG: /* a limit on files: setrlimit(2), or the file system's */
     return HF_ERR_DISK_FULL;
   case ENOMEM:
     return HF_ERR_NO_MEMORY;

@@ -69,6 +69,11 @@
   X(PIN_MISSING, "pin-missing", 0x0A0, 4, "a PIN is needed",                                                           \
     "Give it by --pin-source, or set device.cryptoki.pin_source.")                                                     \
   X(BUSY, "busy", 0x005, 1, "already in use", "End the program that uses it first.")                                   \
+  X(SPOOL_FULL, "spool-full", 0x031, 1, "the spool is full",                                                           \
+    "Raise mqtt.bridge.spool.max_size, or set mqtt.bridge.spool.overflow to drop-oldest.")                             \
+  X(SPOOL_DAMAGED, "spool-damaged", 0x030, 1, "the spool is damaged",                                                  \
+    "Move it aside with 'holdfast core move-aside'; a new one is made then, and the old one is kept.")                 \
+  X(SPOOL_VERSION, "spool-version", 0x030, 1, "the spool was written by a newer version", "Upgrade Holdfast.")         \
   /* What a module answers, one for one. */                                                                            \
   X(SLOT_ID_INVALID, "slot-id-invalid", 0x003, 3, "no such slot", "List the slots with 'holdfast token list'.")        \
   X(GENERAL_ERROR, "general-error", 0x005, 1, "the module reports a general error",                                    \

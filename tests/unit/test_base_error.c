@@ -56,6 +56,7 @@ static void a_failed_system_call_finds_its_row(void **state)
     { EACCES, HF_ERR_PERMISSION }, { EROFS, HF_ERR_PERMISSION },
     { ENOSPC, HF_ERR_DISK_FULL },  { EDQUOT, HF_ERR_DISK_FULL },
     { ENOMEM, HF_ERR_NO_MEMORY },  { EIO, HF_ERR_IO },
+    { EFBIG, HF_ERR_DISK_FULL },
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(cases); i++)
     assert_int_equal(hf_fail_errno(cases[i].number, "p").code, cases[i].code);
