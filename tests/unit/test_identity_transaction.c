@@ -288,7 +288,7 @@ static void test_a_commit_that_cannot_be_written_is_undone(void **state)
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
   hf_err e = transaction_commit(t, EXACT_OLD_KEY);
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-  assert_hf_err(e, IO);
+  assert_hf_err(e, DISK_FULL);
   assert_contains(hf_err_context(), config_file);
   assert_device(false, false);
   assert_discards(NEW_KEY);
