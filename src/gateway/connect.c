@@ -66,7 +66,10 @@ static struct tls_identity identity(const struct connect *c)
 
 static struct tls_server tls_server(const struct connect *c)
 {
-  return (struct tls_server){ .host = c->address.host, .port = c->address.port, .address = c->address_text };
+  return (struct tls_server){ .host = c->address.host,
+                              .port = c->address.port,
+                              .peer = { c->address_text, config_row(CONFIG_MQTT_URL)->key,
+                                        config_row(CONFIG_MQTT_ROOT_CERT_PATH)->key } };
 }
 
 static hf_err check_mode(const struct connect *c)
