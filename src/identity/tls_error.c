@@ -15,7 +15,7 @@
 struct reason_row {
   int code;
   const char *text;
-  const char *hint; /* {url} and {root} stand for the configuration's keys */
+  const char *hint; /* see tls_error_hint */
 };
 
 /* X509_V_ERR_ codes. */
@@ -66,13 +66,13 @@ static const struct reason_row *find(const struct reason_row *rows, size_t count
   return NULL;
 }
 
-static hf_err with_hint(const struct tls_peer *peer, const struct reason_row *row, hf_err e)
+hf_err tls_error_hint(const struct tls_peer *peer, const char *hint, hf_err e)
 {
-  const char *mark = strchr(row->hint, '{');
+  const char *mark = strchr(hint, '{');
   if (!mark)
-    return hf_hint(e, "%s", row->hint);
+    return hf_hint(e, "%s", hint);
   const char *key = mark[1] == 'u' ? peer->url_key : peer->root_key;
-  return hf_hint(e, "%.*s%s%s", (int)(mark - row->hint), row->hint, key, strchr(mark, '}') + 1);
+  return hf_hint(e, "%.*s%s%s", (int)(mark - hint), hint, key, strchr(mark, '}') + 1);
 }
 
 hf_err tls_error_server(const struct tls_peer *peer, int verify_error, const char *name)
@@ -81,7 +81,7 @@ hf_err tls_error_server(const struct tls_peer *peer, int verify_error, const cha
   const struct reason_row *row = find(server_reasons, HF_ARRAY_LEN(server_reasons), verify_error);
   const char *text = row ? row->text : X509_verify_cert_error_string(verify_error);
   hf_err e = hf_fail(HF_ERR_TLS, "%s is not trusted: %s (the certificate of '%s')", peer->address, text, name);
-  return row ? with_hint(peer, row, e) : e;
+  return row ? tls_error_hint(peer, row->hint, e) : e;
 }
 
 static const struct reason_row *find_reason(int reason)
@@ -92,7 +92,7 @@ static const struct reason_row *find_reason(int reason)
 static hf_err fail_row(const struct tls_peer *peer, const struct reason_row *row)
 {
   ERR_clear_error();
-  return with_hint(peer, row, hf_fail(HF_ERR_TLS, "%s: %s", peer->address, row->text));
+  return tls_error_hint(peer, row->hint, hf_fail(HF_ERR_TLS, "%s: %s", peer->address, row->text));
 }
 
 hf_err tls_error_handshake(const struct tls_peer *peer)

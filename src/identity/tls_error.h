@@ -20,4 +20,7 @@ hf_err tls_error_handshake(const struct tls_peer *peer);
 /* Why the server ended it: an alert's number (RFC 8446, section 6). */
 hf_err tls_error_alert(const struct tls_peer *peer, int alert);
 
+/* A hint in which {url} or {root} stands for the peer's key of the configuration, once. Returns e. */
+hf_err tls_error_hint(const struct tls_peer *peer, const char *hint, hf_err e);
+
 #endif
