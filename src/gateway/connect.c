@@ -136,7 +136,7 @@ static hf_err find_key(struct connect *c)
   if (public->type == CKK_RSA)
     detail(c, "RSA, %zu bits", p11_public_bits(public));
   else
-    detail(c, "EC, %s", public->curve);
+    detail(c, "%s, %s", p11_key_type_name(public->type), public->curve);
   return HF_OK;
 }
 
