@@ -61,7 +61,7 @@ static const struct kind_row {
   enum p11_key_kind kind;
 } kinds[] = {
   { WIRE_KEY_RSA, 2048, P11_RSA },   { WIRE_KEY_RSA, 3072, P11_RSA },   { WIRE_KEY_RSA, 4096, P11_RSA },
-  { WIRE_KEY_EC, 256, P11_EC_P256 }, { WIRE_KEY_EC, 384, P11_EC_P384 },
+  { WIRE_KEY_EC, 256, P11_EC_P256 }, { WIRE_KEY_EC, 384, P11_EC_P384 }, { WIRE_KEY_EC, 521, P11_EC_P521 },
 };
 
 static hf_err find_kind(const struct wire_frame *request, enum p11_key_kind *ret_kind)
@@ -73,7 +73,7 @@ static hf_err find_kind(const struct wire_frame *request, enum p11_key_kind *ret
     }
   bool rsa = request->key_type.value == WIRE_KEY_RSA;
   return hf_hint(hf_fail(HF_ERR_KEY_SIZE_RANGE, "%s-%u", rsa ? "RSA" : "P", request->key_size), "Use %s.",
-                 rsa ? "2048, 3072 or 4096 bits" : "256 or 384");
+                 rsa ? "2048, 3072 or 4096 bits" : "256, 384 or 521");
 }
 
 static hf_err new_id(const struct wire_frame *request, struct hf_buf *out)

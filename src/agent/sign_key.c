@@ -6,21 +6,32 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { ALGORITHM_RSA = 1, ALGORITHM_ECDSA = 3, CHOSEN_MAX = 64, CHOSEN_SECONDS = 60, PEM_TEXT_MAX = 32 * 1024 };
+enum {
+  ALGORITHM_RSA = 1,
+  ALGORITHM_ECDSA = 3,
+  ALGORITHM_ED25519 = 7,
+  CHOSEN_MAX = 64,
+  CHOSEN_SECONDS = 60,
+  PEM_TEXT_MAX = 32 * 1024
+};
 
-/* One row a SigScheme: a key's first one is what it signs with where nothing is said. */
+/*
+ * One row a SigScheme, and then what TLS has besides: a client that offers it may sign with it, without naming it. A key's
+ * first one is what it signs with where nothing is said.
+ */
 static const struct scheme_row {
   uint16_t codepoint; /* TLS SignatureScheme: RFC 8446, section 4.2.3 */
   uint8_t algorithm;  /* TLS SignatureAlgorithm */
   CK_KEY_TYPE type;
   const char *curve;
   struct p11_sign how;
-} schemes[WIRE_SCHEME_COUNT] = {
+} schemes[] = {
   [WIRE_ECDSA_P256_SHA256] = { 0x0403, ALGORITHM_ECDSA, CKK_EC, "prime256v1", { P11_SIGN_ECDSA, "SHA256", NULL, 0 } },
   [WIRE_ECDSA_P384_SHA384] = { 0x0503, ALGORITHM_ECDSA, CKK_EC, "secp384r1", { P11_SIGN_ECDSA, "SHA384", NULL, 0 } },
   [WIRE_ECDSA_P521_SHA512] = { 0x0603, ALGORITHM_ECDSA, CKK_EC, "secp521r1", { P11_SIGN_ECDSA, "SHA512", NULL, 0 } },
   [WIRE_RSA_PSS_SHA256] = { 0x0804, ALGORITHM_RSA, CKK_RSA, NULL, { P11_SIGN_RSA_PSS, "SHA256", NULL, 32 } },
   [WIRE_RSA_PKCS1_SHA256] = { 0x0401, ALGORITHM_RSA, CKK_RSA, NULL, { P11_SIGN_RSA_PKCS1, "SHA256", NULL, 0 } },
+  { 0x0807, ALGORITHM_ED25519, CKK_EC_EDWARDS, "ED25519", { P11_SIGN_EDDSA, NULL, NULL, 0 } },
 };
 
 static bool suits(const struct scheme_row *scheme, const struct p11_public *key)
@@ -113,7 +124,7 @@ static hf_err find_scheme(const struct sign_call *call, const struct p11_key *ke
     scheme = &schemes[request->scheme.value];
   else if (public->type == CKK_RSA && !is_tls13(request->bytes.bytes))
     scheme = recall(call, key);
-  for (size_t i = 0; i < WIRE_SCHEME_COUNT && !scheme; i++)
+  for (size_t i = 0; i < HF_ARRAY_LEN(schemes) && !scheme; i++)
     if (suits(&schemes[i], public))
       scheme = &schemes[i];
   if (!scheme)
@@ -146,7 +157,7 @@ hf_err sign_choose_scheme(struct sign_call *call)
 {
   HF_CLEANUP(p11_key_unrefp) struct p11_key *key = NULL;
   HF_TRY(find_key(call, POLICY_LIST, &key));
-  for (size_t i = 0; i < WIRE_SCHEME_COUNT; i++) {
+  for (size_t i = 0; i < HF_ARRAY_LEN(schemes); i++) {
     const struct scheme_row *scheme = &schemes[i];
     if (!suits(scheme, p11_key_public(key)) || !is_offered(&call->request, scheme->codepoint))
       continue;
@@ -177,12 +188,10 @@ static hf_err sign_once(struct sign_call *call, struct p11_key *key, struct hf_b
   uint8_t hash[EVP_MAX_MD_SIZE];
   size_t len = 0;
   HF_TRY(find_scheme(call, key, &scheme));
+  if (!scheme->how.hash)
+    return p11_key_sign_der(key, &scheme->how, call->request.bytes.bytes.data, call->request.bytes.bytes.len, out);
   HF_TRY(digest(scheme->how.hash, call->request.bytes.bytes, hash, &len));
-  if (scheme->how.scheme != P11_SIGN_ECDSA)
-    return p11_key_sign(key, &scheme->how, hash, len, out);
-  HF_CLEANUP(hf_buf_free) struct hf_buf raw = HF_BUF(P11_SIGNATURE_MAX);
-  HF_TRY(p11_key_sign(key, &scheme->how, hash, len, &raw));
-  return p11_ecdsa_to_der(raw.data, raw.len, out);
+  return p11_key_sign_der(key, &scheme->how, hash, len, out);
 }
 
 hf_err sign_sign(struct sign_call *call)

@@ -1,67 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/commands.h"
 #include "cli/key.h"
+#include "identity/openssl.h"
 #include "p11/public.h"
 
-#include <openssl/bio.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/param_build.h>
 #include <openssl/pem.h>
 
 enum { PEM_MAX = 64 * 1024 };
-
-/* What OpenSSL needs to make an EVP_PKEY; all freed together. */
-struct build {
-  OSSL_PARAM_BLD *params;
-  BIGNUM *modulus, *exponent;
-  OSSL_PARAM *list;
-  EVP_PKEY_CTX *ctx;
-  EVP_PKEY *key;
-  BIO *pem;
-};
-
-static void build_free(struct build *build)
-{
-  BIO_free(build->pem);
-  EVP_PKEY_free(build->key);
-  EVP_PKEY_CTX_free(build->ctx);
-  OSSL_PARAM_free(build->list);
-  OSSL_PARAM_BLD_free(build->params);
-  BN_free(build->modulus);
-  BN_free(build->exponent);
-}
-
-static bool push(struct build *build, const struct p11_public *key)
-{
-  if (key->type != CKK_RSA)
-    return OSSL_PARAM_BLD_push_utf8_string(build->params, OSSL_PKEY_PARAM_GROUP_NAME, key->curve, 0) &&
-           OSSL_PARAM_BLD_push_octet_string(build->params, OSSL_PKEY_PARAM_PUB_KEY, key->point.data, key->point.len);
-  build->modulus = BN_bin2bn(key->modulus.data, (int)key->modulus.len, NULL);
-  build->exponent = BN_bin2bn(key->exponent.data, (int)key->exponent.len, NULL);
-  return build->modulus && build->exponent &&
-         OSSL_PARAM_BLD_push_BN(build->params, OSSL_PKEY_PARAM_RSA_N, build->modulus) &&
-         OSSL_PARAM_BLD_push_BN(build->params, OSSL_PKEY_PARAM_RSA_E, build->exponent);
-}
-
-static bool to_pem(struct build *build, const struct p11_public *key)
-{
-  build->params = OSSL_PARAM_BLD_new();
-  build->list = build->params && push(build, key) ? OSSL_PARAM_BLD_to_param(build->params) : NULL;
-  build->ctx = EVP_PKEY_CTX_new_from_name(NULL, key->type == CKK_RSA ? "RSA" : "EC", NULL);
-  build->pem = BIO_new(BIO_s_mem());
-  return build->list && build->ctx && build->pem && EVP_PKEY_fromdata_init(build->ctx) == 1 &&
-         EVP_PKEY_fromdata(build->ctx, &build->key, EVP_PKEY_PUBLIC_KEY, build->list) == 1 &&
-         PEM_write_bio_PUBKEY(build->pem, build->key) == 1;
-}
-
 static hf_err format_pem(const struct p11_public *key, struct hf_buf *out)
 {
-  HF_CLEANUP(build_free) struct build build = { 0 };
-  if (!to_pem(&build, key))
-    return hf_fail(HF_ERR_INTERNAL, "OpenSSL does not take the %s key", p11_key_type_name(key->type));
+  HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(PEM_MAX);
+  HF_TRY(p11_public_to_spki(key, &der));
+  HF_CLEANUP(openssl_bio_freep) BIO *pem = BIO_new(BIO_s_mem());
+  if (!pem || PEM_write_bio(pem, PEM_STRING_PUBLIC, "", der.data, (long)der.len) == 0)
+    return hf_fail(HF_ERR_NO_MEMORY, "writing a public key");
   char *text = NULL;
-  long len = BIO_get_mem_data(build.pem, &text);
+  long len = BIO_get_mem_data(pem, &text);
   return hf_buf_add(out, text, (size_t)len);
 }
 

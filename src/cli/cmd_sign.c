@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
-enum { CHUNK = 64 * 1024, BASE64_MAX = 4 * P11_SIGNATURE_MAX };
+enum { CHUNK = 64 * 1024, BASE64_MAX = 4 * P11_SIGNATURE_MAX, MESSAGE_MAX = 16 * 1024 * 1024 };
 
 /* One row a scheme: its name, the keys that it is for. A key's first one is its default. */
 static const struct scheme_row {
@@ -17,6 +17,7 @@ static const struct scheme_row {
   enum p11_scheme scheme;
 } schemes[] = {
   { "ecdsa", CKK_EC, P11_SIGN_ECDSA },
+  { "eddsa", CKK_EC_EDWARDS, P11_SIGN_EDDSA },
   { "pss", CKK_RSA, P11_SIGN_RSA_PSS },
   { "pkcs1", CKK_RSA, P11_SIGN_RSA_PKCS1 },
 };
@@ -43,7 +44,7 @@ static hf_err find_scheme(const struct cli_args *args, CK_KEY_TYPE type, enum p1
       return HF_OK;
     }
   return hf_hint(hf_fail(HF_ERR_USAGE, "--scheme %s with a key of type %s", name ? name : "", p11_key_type_name(type)),
-                 "Use ecdsa for an EC key, pss or pkcs1 for an RSA key.");
+                 "Use ecdsa for an EC key, eddsa for an Ed25519 key, pss or pkcs1 for an RSA key.");
 }
 
 static void mdctx_freep(EVP_MD_CTX **ctx)
@@ -69,16 +70,31 @@ static hf_err digest_stream(FILE *in, const char *path, const char *hash, uint8_
   return HF_OK;
 }
 
-/* Of any size: only the hash goes to the token. */
-static hf_err digest_input(const struct cli_args *args, const char *hash, uint8_t *out, size_t *ret_len)
+static hf_err digest_input(const char *path, const char *hash, uint8_t *out, size_t *ret_len)
 {
-  const char *path = args->operand_count > 1 ? args->operands[1] : "-";
   if (strcmp(path, "-") == 0)
     return digest_stream(stdin, "standard input", hash, out, ret_len);
   HF_CLEANUP(hf_fclosep) FILE *file = fopen(path, "re");
   if (!file)
     return hf_fail_errno(errno, "reading %s", path);
   return digest_stream(file, path, hash, out, ret_len);
+}
+
+/* What the token signs: of a file of any size its hash; for Ed25519, which has none, all of it. */
+static hf_err read_input(const struct cli_args *args, struct p11_sign *how, struct hf_buf *out)
+{
+  const char *path = args->operand_count > 1 ? args->operands[1] : "-";
+  if (how->scheme != P11_SIGN_EDDSA) {
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    HF_TRY(digest_input(path, how->hash, hash, &how->salt_len));
+    return hf_buf_add(out, hash, how->salt_len);
+  }
+  if (cli_has(args, "hash"))
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--hash with an Ed25519 key"), "Ed25519 signs the file itself: leave it out.");
+  hf_err e = hf_file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, out);
+  return e.code == HF_ERR_LIMIT
+             ? hf_hint(e, "Ed25519 takes the whole file into the token: sign its hash, or use an EC key.")
+             : e;
 }
 
 static hf_err open_key(const struct cli_args *args, struct p11_key **ret_key)
@@ -93,15 +109,6 @@ static hf_err open_key(const struct cli_args *args, struct p11_key **ret_key)
     HF_TRY(cli_pin(args, &uri, &pin));
   HF_TRY(p11_token_uri(&token, &uri));
   return p11_key_open(module, &uri, pin, ret_key);
-}
-
-static hf_err sign(struct p11_key *key, const struct p11_sign *how, const uint8_t *hash, size_t len, struct hf_buf *out)
-{
-  if (how->scheme != P11_SIGN_ECDSA)
-    return p11_key_sign(key, how, hash, len, out);
-  HF_CLEANUP(hf_buf_free) struct hf_buf raw = HF_BUF(P11_SIGNATURE_MAX);
-  HF_TRY(p11_key_sign(key, how, hash, len, &raw));
-  return p11_ecdsa_to_der(raw.data, raw.len, out);
 }
 
 static hf_err write_signature(const struct cli_args *args, const struct hf_buf *signature)
@@ -121,20 +128,19 @@ static hf_err write_signature(const struct cli_args *args, const struct hf_buf *
 static hf_err run(const struct cli_args *args)
 {
   HF_CLEANUP(p11_key_unrefp) struct p11_key *key = NULL;
-  HF_CLEANUP(hf_buf_free) struct hf_buf signature = HF_BUF(P11_SIGNATURE_MAX);
+  HF_CLEANUP(hf_buf_free) struct hf_buf input = HF_BUF(MESSAGE_MAX), signature = HF_BUF(P11_SIGNATURE_MAX);
   struct p11_sign how = { 0 };
-  uint8_t hash[EVP_MAX_MD_SIZE];
   HF_TRY(find_hash(args, &how.hash));
   HF_TRY(open_key(args, &key));
   HF_TRY(find_scheme(args, p11_key_public(key)->type, &how.scheme));
-  HF_TRY(digest_input(args, how.hash, hash, &how.salt_len));
-  HF_TRY(sign(key, &how, hash, how.salt_len, &signature));
+  HF_TRY(read_input(args, &how, &input));
+  HF_TRY(p11_key_sign_der(key, &how, input.data, input.len, &signature));
   return write_signature(args, &signature);
 }
 
 static const struct cli_option options[] = {
   { "hash", "NAME", "sha256 (the default), sha384, sha512, sha224 or sha1" },
-  { "scheme", "NAME", "ecdsa for an EC key; pss (the default) or pkcs1 for an RSA key" },
+  { "scheme", "NAME", "ecdsa for an EC key, eddsa for Ed25519; pss (the default) or pkcs1 for an RSA key" },
   { "out", "FILE", "write the signature there (default: standard output)" },
   { "base64", NULL, "write it as one line of base64" },
   CLI_TOKEN_OPTION,
@@ -150,7 +156,9 @@ const struct cli_command cli_sign = {
   .operands_min = 1,
   .operands_max = 2,
   .options = options,
-  .details = "An ECDSA signature is DER, as openssl writes it; a PSS one has a salt as long as the hash.\n",
+  .details =
+      "An ECDSA signature is DER, as openssl writes it; a PSS one has a salt as long as the hash. Ed25519 signs the\n"
+      "file itself ('openssl pkeyutl -verify -rawin' checks that), of up to 16 MiB.\n",
   .example = "holdfast sign 'pkcs11:token=my-token;object=my-key' firmware.img --out firmware.sig\n"
              "holdfast pubkey 'pkcs11:token=my-token;object=my-key' --out key.pub\n"
              "openssl dgst -sha256 -verify key.pub -signature firmware.sig firmware.img\n",

@@ -66,7 +66,10 @@ static struct tls_identity identity(const struct connect *c)
 
 static struct tls_server tls_server(const struct connect *c)
 {
-  return (struct tls_server){ .host = c->address.host, .port = c->address.port, .address = c->address_text };
+  return (struct tls_server){ .host = c->address.host,
+                              .port = c->address.port,
+                              .peer = { c->address_text, config_row(CONFIG_MQTT_URL)->key,
+                                        config_row(CONFIG_MQTT_ROOT_CERT_PATH)->key } };
 }
 
 static hf_err check_mode(const struct connect *c)
@@ -133,7 +136,7 @@ static hf_err find_key(struct connect *c)
   if (public->type == CKK_RSA)
     detail(c, "RSA, %zu bits", p11_public_bits(public));
   else
-    detail(c, "EC, %s", public->curve);
+    detail(c, "%s, %s", p11_key_type_name(public->type), public->curve);
   return HF_OK;
 }
 

@@ -120,10 +120,10 @@ static hf_err refused(const struct mqtt *mqtt, const struct outcome *outcome, co
   if (!why)
     why = connack_text(outcome->code);
   if (why)
-    return hf_fail(HF_ERR_MQTT, "%s: %s: %s", mqtt->options.server.address, what, why);
+    return hf_fail(HF_ERR_MQTT, "%s: %s: %s", mqtt->options.server.peer.address, what, why);
   const char *detail = outcome->message[0] ? outcome->message : MQTTAsync_strerror(outcome->code);
   return hf_hint(
-      hf_fail(HF_ERR_MQTT, "%s: %s: the connection was lost (%s)", mqtt->options.server.address, what, detail),
+      hf_fail(HF_ERR_MQTT, "%s: %s: the connection was lost (%s)", mqtt->options.server.peer.address, what, detail),
       "See the broker's log: some close the connection of a client id or topic that they do not allow.");
 }
 
@@ -131,7 +131,7 @@ static hf_err finish(struct mqtt *mqtt, const char *what, const char *answer)
 {
   struct outcome outcome;
   if (!await(mqtt, mqtt->options.timeout_s, &outcome))
-    return hf_fail(HF_ERR_TIMEOUT, "%s: no %s within %u s", mqtt->options.server.address, answer,
+    return hf_fail(HF_ERR_TIMEOUT, "%s: no %s within %u s", mqtt->options.server.peer.address, answer,
                    mqtt->options.timeout_s);
   return outcome.good ? HF_OK : refused(mqtt, &outcome, what);
 }
@@ -159,7 +159,7 @@ static hf_err new_mqtt(const struct mqtt_options *options, bool v5, struct mqtt 
   if (rc == MQTTASYNC_SUCCESS)
     rc = MQTTAsync_setConnectionLostCallback(mqtt->client, mqtt, on_lost);
   if (rc != MQTTASYNC_SUCCESS)
-    return hf_fail(HF_ERR_MQTT, "%s: %s", options->server.address, MQTTAsync_strerror(rc));
+    return hf_fail(HF_ERR_MQTT, "%s: %s", options->server.peer.address, MQTTAsync_strerror(rc));
   *ret_mqtt = HF_TAKE(mqtt);
   return HF_OK;
 }
@@ -199,7 +199,7 @@ static hf_err connect_now(struct mqtt *mqtt)
   begin(mqtt);
   int rc = MQTTAsync_connect(mqtt->client, &connect);
   if (rc != MQTTASYNC_SUCCESS)
-    return hf_fail(HF_ERR_MQTT, "%s: %s", mqtt->options.server.address, MQTTAsync_strerror(rc));
+    return hf_fail(HF_ERR_MQTT, "%s: %s", mqtt->options.server.peer.address, MQTTAsync_strerror(rc));
   HF_TRY(finish(mqtt, "connecting", "CONNACK"));
   mqtt->connected = true;
   return HF_OK;

@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "gateway/net.h"
-#include "gateway/tls_error.h"
 #include "identity/openssl.h"
 
 #include <arpa/inet.h>
@@ -109,7 +108,7 @@ static hf_err new_ssl(SSL_CTX *ctx, int fd, const struct tls_server *server, str
 {
   HF_CLEANUP(ssl_freep) SSL *ssl = SSL_new(ctx);
   if (!ssl || SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, seen) != 1 || !name_server(ssl, server->host))
-    return hf_fail(HF_ERR_NO_MEMORY, "TLS with %s", server->address);
+    return hf_fail(HF_ERR_NO_MEMORY, "TLS with %s", server->peer.address);
   *ret_ssl = HF_TAKE(ssl);
   return HF_OK;
 }
@@ -119,12 +118,12 @@ static hf_err go_on(SSL *ssl, int rc, const struct tls_server *server, const str
 {
   switch (SSL_get_error(ssl, rc)) {
   case SSL_ERROR_WANT_READ:
-    return net_wait(SSL_get_fd(ssl), POLLIN, deadline_ms, server->address);
+    return net_wait(SSL_get_fd(ssl), POLLIN, deadline_ms, server->peer.address);
   case SSL_ERROR_WANT_WRITE:
-    return net_wait(SSL_get_fd(ssl), POLLOUT, deadline_ms, server->address);
+    return net_wait(SSL_get_fd(ssl), POLLOUT, deadline_ms, server->peer.address);
   default:
-    return seen->verify_error != X509_V_OK ? tls_error_server(server, seen->verify_error, seen->server_name)
-                                           : tls_error_handshake(server);
+    return seen->verify_error != X509_V_OK ? tls_error_server(&server->peer, seen->verify_error, seen->server_name)
+                                           : tls_error_handshake(&server->peer);
   }
 }
 

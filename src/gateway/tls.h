@@ -3,7 +3,7 @@
 #ifndef HF_GATEWAY_TLS_H
 #define HF_GATEWAY_TLS_H
 
-#include "base/error.h"
+#include "identity/tls_error.h"
 
 #include <openssl/evp.h>
 
@@ -20,7 +20,7 @@ struct tls_identity {
 struct tls_server {
   const char *host; /* the name that its certificate must bear; an IPv6 address without brackets */
   const char *port;
-  const char *address; /* for texts: "host:port" */
+  struct tls_peer peer;
 };
 
 enum { TLS_RESULT_MAX = 512 };

@@ -7,19 +7,18 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/rsa.h>
 #include <time.h>
 
-enum { CERT_FILE_MAX = 1024 * 1024, DIGEST_LEN = 32 };
+enum { CERT_FILE_MAX = 1024 * 1024, MESSAGE_LEN = 32 };
 
 static void bio_freep(BIO **bio)
 {
   BIO_free(*bio);
 }
 
-static void pkey_ctx_freep(EVP_PKEY_CTX **ctx)
+static void md_ctx_freep(EVP_MD_CTX **ctx)
 {
-  EVP_PKEY_CTX_free(*ctx);
+  EVP_MD_CTX_free(*ctx);
 }
 
 hf_err certificate_read(const char *path, X509 **ret_certificate)
@@ -88,49 +87,67 @@ hf_err certificate_check(const X509 *certificate, const char *path, const char *
   return HF_OK;
 }
 
-/* ECDSA or RSA, as its type is; what the token signs is what TLS would have it sign. */
-static hf_err sign(struct p11_key *key, const uint8_t digest[DIGEST_LEN], struct hf_buf *out)
+/* By type of key, how it shows that it is the certificate's: the token signs what TLS would have it sign. */
+static const struct proof_row {
+  CK_KEY_TYPE type;
+  const char *name; /* OpenSSL's */
+  struct p11_sign how;
+} proofs[] = {
+  { CKK_RSA, "RSA", { P11_SIGN_RSA_PKCS1, "SHA256", NULL, 0 } },
+  { CKK_EC, "EC", { P11_SIGN_ECDSA, "SHA256", NULL, 0 } },
+  { CKK_EC_EDWARDS, "ED25519", { P11_SIGN_EDDSA, NULL, NULL, 0 } },
+};
+
+static hf_err sign(struct p11_key *key, const struct p11_sign *how, const uint8_t message[MESSAGE_LEN],
+                   struct hf_buf *out)
 {
-  if (p11_key_public(key)->type == CKK_RSA) {
-    const struct p11_sign how = { .scheme = P11_SIGN_RSA_PKCS1, .hash = "SHA256" };
-    return p11_key_sign(key, &how, digest, DIGEST_LEN, out);
-  }
-  const struct p11_sign how = { .scheme = P11_SIGN_ECDSA };
-  HF_CLEANUP(hf_buf_free) struct hf_buf raw = HF_BUF(P11_SIGNATURE_MAX);
-  HF_TRY(p11_key_sign(key, &how, digest, DIGEST_LEN, &raw));
-  return p11_ecdsa_to_der(raw.data, raw.len, out);
+  if (!how->hash)
+    return p11_key_sign_der(key, how, message, MESSAGE_LEN, out);
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned len;
+  if (EVP_Digest(message, MESSAGE_LEN, digest, &len, EVP_get_digestbyname(how->hash), NULL) != 1)
+    return hf_fail(HF_ERR_INTERNAL, "%s", how->hash);
+  return p11_key_sign_der(key, how, digest, len, out);
 }
 
-static bool verifies(EVP_PKEY *public_key, const struct hf_buf *signature, const uint8_t digest[DIGEST_LEN])
+static bool verifies(EVP_PKEY *public_key, const char *hash, const struct hf_buf *signature,
+                     const uint8_t message[MESSAGE_LEN])
 {
-  HF_CLEANUP(pkey_ctx_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, public_key, NULL);
-  bool good = ctx && EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
-              EVP_PKEY_verify(ctx, signature->data, signature->len, digest, DIGEST_LEN) == 1;
+  HF_CLEANUP(md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  bool good = ctx && EVP_DigestVerifyInit_ex(ctx, NULL, hash, NULL, NULL, public_key, NULL) == 1 &&
+              EVP_DigestVerify(ctx, signature->data, signature->len, message, MESSAGE_LEN) == 1;
   ERR_clear_error();
   return good;
 }
 
-static hf_err check_type(EVP_PKEY *public_key, const char *path, const struct p11_key *key)
+static hf_err find_proof(EVP_PKEY *public_key, const char *path, const struct p11_key *key,
+                         const struct proof_row **ret_proof)
 {
-  const char *wanted = p11_key_public(key)->type == CKK_RSA ? "RSA" : "EC";
   if (!public_key)
     return hf_hint(hf_fail(HF_ERR_CERT_INVALID, "OpenSSL cannot use the public key in %s", path),
                    "If $OPENSSL_CONF names providers, it must name and activate 'default', too.");
-  if (EVP_PKEY_is_a(public_key, wanted))
+  for (size_t i = 0; i < HF_ARRAY_LEN(proofs); i++) {
+    if (proofs[i].type != p11_key_public(key)->type)
+      continue;
+    if (!EVP_PKEY_is_a(public_key, proofs[i].name))
+      return hf_fail(HF_ERR_KEY_MISMATCH, "the key is an %s key, that of %s is not", proofs[i].name, path);
+    *ret_proof = &proofs[i];
     return HF_OK;
-  return hf_fail(HF_ERR_KEY_MISMATCH, "the key is an %s key, that of %s is not", wanted, path);
+  }
+  return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "the device's key");
 }
 
 hf_err certificate_check_key(X509 *certificate, const char *path, struct p11_key *key)
 {
   EVP_PKEY *public_key = X509_get0_pubkey(certificate);
-  HF_TRY(check_type(public_key, path, key));
-  uint8_t digest[DIGEST_LEN];
-  if (RAND_bytes(digest, sizeof(digest)) != 1)
-    return hf_fail(HF_ERR_INTERNAL, "no random bytes");
+  const struct proof_row *proof = NULL;
+  uint8_t message[MESSAGE_LEN];
   HF_CLEANUP(hf_buf_free) struct hf_buf signature = HF_BUF(P11_SIGNATURE_MAX);
-  HF_TRY(sign(key, digest, &signature));
-  if (!verifies(public_key, &signature, digest))
+  HF_TRY(find_proof(public_key, path, key, &proof));
+  if (RAND_bytes(message, sizeof(message)) != 1)
+    return hf_fail(HF_ERR_INTERNAL, "no random bytes");
+  HF_TRY(sign(key, &proof->how, message, &signature));
+  if (!verifies(public_key, proof->how.hash, &signature, message))
     return hf_fail(HF_ERR_KEY_MISMATCH, "%s does not verify what the key signs", path);
   return HF_OK;
 }

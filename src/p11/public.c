@@ -130,11 +130,12 @@ static hf_err spki_rsa(struct hf_slice params, struct hf_slice bits, struct p11_
 
 static const struct algorithm_row {
   struct hf_slice oid;
+  CK_KEY_TYPE type;
   hf_err (*read)(struct hf_slice params, struct hf_slice bits, struct p11_public *key);
 } algorithms[] = {
-  { { oid_ec, sizeof(oid_ec) }, set_ec },
-  { { oid_rsa, sizeof(oid_rsa) }, spki_rsa },
-  { { oid_ed25519, sizeof(oid_ed25519) }, spki_ed25519 },
+  { { oid_ec, sizeof(oid_ec) }, CKK_EC, set_ec },
+  { { oid_rsa, sizeof(oid_rsa) }, CKK_RSA, spki_rsa },
+  { { oid_ed25519, sizeof(oid_ed25519) }, CKK_EC_EDWARDS, spki_ed25519 },
 };
 
 static hf_err read_spki(struct hf_slice der, struct p11_public *key)
@@ -157,6 +158,43 @@ hf_err p11_public_from_spki(struct hf_slice der, struct p11_public *ret_key)
   struct p11_public key;
   p11_public_init(&key);
   return hand_over(read_spki(der, &key), &key, ret_key);
+}
+
+static hf_err add_algorithm(const struct p11_public *key, struct hf_buf *out)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf algorithm = HF_BUF(NUMBER_MAX);
+  for (size_t i = 0; i < HF_ARRAY_LEN(algorithms); i++)
+    if (algorithms[i].type == key->type)
+      HF_TRY(p11_der_add(&algorithm, DER_OID, algorithms[i].oid.data, algorithms[i].oid.len));
+  if (key->type == CKK_RSA)
+    HF_TRY(p11_der_add(&algorithm, DER_NULL, NULL, 0));
+  if (key->type == CKK_EC) {
+    struct hf_slice params = p11_curve_by_name(key->curve)->params[0];
+    HF_TRY(hf_buf_add(&algorithm, params.data, params.len));
+  }
+  return p11_der_add(out, DER_SEQUENCE, algorithm.data, algorithm.len);
+}
+
+static hf_err add_bits(const struct p11_public *key, struct hf_buf *out)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf bits = HF_BUF(3 * NUMBER_MAX), numbers = HF_BUF(3 * NUMBER_MAX);
+  HF_TRY(hf_buf_add_u8(&bits, 0));
+  if (key->type != CKK_RSA) {
+    HF_TRY(hf_buf_add(&bits, key->point.data, key->point.len));
+  } else {
+    HF_TRY(p11_der_add_unsigned(&numbers, key->modulus.data, key->modulus.len));
+    HF_TRY(p11_der_add_unsigned(&numbers, key->exponent.data, key->exponent.len));
+    HF_TRY(p11_der_add(&bits, DER_SEQUENCE, numbers.data, numbers.len));
+  }
+  return p11_der_add(out, DER_BIT_STRING, bits.data, bits.len);
+}
+
+hf_err p11_public_to_spki(const struct p11_public *key, struct hf_buf *out)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf content = HF_BUF(4 * NUMBER_MAX);
+  HF_TRY(add_algorithm(key, &content));
+  HF_TRY(add_bits(key, &content));
+  return p11_der_add(out, DER_SEQUENCE, content.data, content.len);
 }
 
 /* RFC 5280, section 4.1: [0] version, serial, signature, issuer, validity, subject, and then the key. */

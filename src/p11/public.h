@@ -35,4 +35,7 @@ hf_err p11_public_find(struct p11_session *session, const struct p11_object *pri
 hf_err p11_public_from_spki(struct hf_slice der, struct p11_public *ret_key);
 hf_err p11_public_from_cert(struct hf_slice der, struct p11_public *ret_key);
 
+/* Appends the key's DER SubjectPublicKeyInfo. */
+hf_err p11_public_to_spki(const struct p11_public *key, struct hf_buf *out);
+
 #endif

@@ -168,11 +168,12 @@ DECODER(der);
 #define DER_INPUT "provider=holdfast,input=der,structure=" STRUCTURE
 
 /*
- * A decoder of keys goes by the name of their type; which one the URI leads to shows only then, and either takes both.
+ * A decoder of keys goes by the name of their type; which one the URI leads to shows only then, and each takes all.
  */
 const OSSL_ALGORITHM provider_decoders[] = {
   { "DER", PEM_INPUT, pem_functions, "PEM that wraps a PKCS #11 URI" },
   { "EC", DER_INPUT, der_functions, "DER that wraps a PKCS #11 URI" },
+  { "ED25519", DER_INPUT, der_functions, "DER that wraps a PKCS #11 URI" },
   { "RSA", DER_INPUT, der_functions, "DER that wraps a PKCS #11 URI" },
   { NULL, NULL, NULL, NULL },
 };

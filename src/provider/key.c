@@ -3,8 +3,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/core_object.h>
-#include <openssl/err.h>
-#include <openssl/param_build.h>
+#include <openssl/x509.h>
 #include <stdatomic.h>
 
 struct provider_key {
@@ -72,45 +71,13 @@ const char *provider_key_type(const struct provider_key *key)
   return EVP_PKEY_get0_type_name(key->public);
 }
 
-struct number {
-  BIGNUM *modulus;
-  BIGNUM *exponent;
-};
-
-static bool push_ec(OSSL_PARAM_BLD *build, const struct p11_public *public, struct number *numbers)
-{
-  (void)numbers;
-  return OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, public->curve, 0) &&
-         OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, public->point.data, public->point.len);
-}
-
-static bool push_rsa(OSSL_PARAM_BLD *build, const struct p11_public *public, struct number *numbers)
-{
-  numbers->modulus = BN_bin2bn(public->modulus.data, (int)public->modulus.len, NULL);
-  numbers->exponent = BN_bin2bn(public->exponent.data, (int)public->exponent.len, NULL);
-  return numbers->modulus && numbers->exponent &&
-         OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, numbers->modulus) &&
-         OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, numbers->exponent);
-}
-
 hf_err provider_public_new(struct provider_ctx *ctx, const struct p11_public *public, EVP_PKEY **ret_key)
 {
-  bool rsa = public->type == CKK_RSA;
-  struct number numbers = { 0 };
-  EVP_PKEY *key = NULL;
-  OSSL_PARAM *params = NULL;
-  OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-  EVP_PKEY_CTX *pctx = EVP_PKEY_CTX_new_from_name(ctx->libctx, rsa ? "RSA" : "EC", NULL);
-  if (build && pctx && (rsa ? push_rsa : push_ec)(build, public, &numbers))
-    params = OSSL_PARAM_BLD_to_param(build);
-  bool ok =
-      params && EVP_PKEY_fromdata_init(pctx) == 1 && EVP_PKEY_fromdata(pctx, &key, EVP_PKEY_PUBLIC_KEY, params) == 1;
-  OSSL_PARAM_free(params);
-  OSSL_PARAM_BLD_free(build);
-  EVP_PKEY_CTX_free(pctx);
-  BN_free(numbers.modulus);
-  BN_free(numbers.exponent);
-  if (!ok)
+  HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(P11_ATTRIBUTE_MAX);
+  HF_TRY(p11_public_to_spki(public, &der));
+  const unsigned char *at = der.data;
+  EVP_PKEY *key = d2i_PUBKEY_ex(NULL, &at, (long)der.len, ctx->libctx, NULL);
+  if (!key)
     return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "the public half of the key in the token");
   *ret_key = key;
   return HF_OK;

@@ -23,9 +23,9 @@ struct provider_ctx *provider_key_ctx(const struct provider_key *key);
 struct p11_key *provider_key_token(const struct provider_key *key); /* NULL for a public key alone */
 EVP_PKEY *provider_key_public(const struct provider_key *key);
 void provider_key_set_public(struct provider_key *key, EVP_PKEY *public);
-const char *provider_key_type(const struct provider_key *key); /* "EC" or "RSA" */
+const char *provider_key_type(const struct provider_key *key); /* "EC", "ED25519" or "RSA" */
 
-/* An EVP_PKEY in ctx's library context out of plain numbers. */
+/* An EVP_PKEY in ctx's library context. Fails with ATTRIBUTE_VALUE_INVALID where the numbers are no key. */
 hf_err provider_public_new(struct provider_ctx *ctx, const struct p11_public *public, EVP_PKEY **ret_key);
 
 /* Calls OpenSSL back with a reference to the key; on success OpenSSL has taken it over and *key is NULL. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Key management (provider-keymgmt(7)) for EC and RSA. All that is public is answered by the default provider's key,
+ * Key management (provider-keymgmt(7)) for EC, Ed25519 and RSA. All that is public is answered by the default provider's key,
  * which each of our keys carries; the private half is never given out, so that OpenSSL comes to us for signing.
  */
 #include "provider/key.h"
@@ -54,6 +54,12 @@ static int ec_import(void *keydata, int selection, const OSSL_PARAM params[])
 {
   (void)selection;
   return import(keydata, "EC", OSSL_PKEY_PARAM_PRIV_KEY, params);
+}
+
+static int ed25519_import(void *keydata, int selection, const OSSL_PARAM params[])
+{
+  (void)selection;
+  return import(keydata, "ED25519", OSSL_PKEY_PARAM_PRIV_KEY, params);
 }
 
 static int rsa_import(void *keydata, int selection, const OSSL_PARAM params[])
@@ -123,6 +129,20 @@ static const OSSL_PARAM *ec_params(void *provctx)
   return params;
 }
 
+static const OSSL_PARAM *ed25519_params(void *provctx)
+{
+  (void)provctx;
+  static const OSSL_PARAM params[] = {
+    COMMON_PARAMS,
+    /* Empty: that is how OpenSSL learns that there is no hash to choose. */
+    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, NULL, 0),
+    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
+    OSSL_PARAM_END,
+  };
+  return params;
+}
+
 static const OSSL_PARAM *rsa_params(void *provctx)
 {
   (void)provctx;
@@ -146,6 +166,12 @@ static const OSSL_PARAM *ec_types(int selection)
   return selection & PUBLIC_PARTS ? params : NULL;
 }
 
+static const OSSL_PARAM *ed25519_types(int selection)
+{
+  static const OSSL_PARAM params[] = { OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0), OSSL_PARAM_END };
+  return selection & PUBLIC_PARTS ? params : NULL;
+}
+
 static const OSSL_PARAM *rsa_types(int selection)
 {
   static const OSSL_PARAM params[] = {
@@ -159,6 +185,11 @@ static const OSSL_PARAM *rsa_types(int selection)
 static const char *ec_operation_name(int operation)
 {
   return operation == OSSL_OP_SIGNATURE ? "ECDSA" : NULL;
+}
+
+static const char *ed25519_operation_name(int operation)
+{
+  return operation == OSSL_OP_SIGNATURE ? "ED25519" : NULL;
 }
 
 static const char *rsa_operation_name(int operation)
@@ -185,10 +216,12 @@ static const char *rsa_operation_name(int operation)
   }
 
 KEYMGMT(ec);
+KEYMGMT(ed25519);
 KEYMGMT(rsa);
 
 const OSSL_ALGORITHM provider_keymgmts[] = {
   { "EC:id-ecPublicKey:1.2.840.10045.2.1", "provider=holdfast", ec_functions, "EC keys in a PKCS #11 token" },
+  { "ED25519:1.3.101.112", "provider=holdfast", ed25519_functions, "Ed25519 keys in a PKCS #11 token" },
   { "RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=holdfast", rsa_functions, "RSA keys in a PKCS #11 token" },
   { NULL, NULL, NULL, NULL },
 };

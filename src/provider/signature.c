@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signatures (provider-signature(7)): ECDSA, and RSA with PKCS #1 v1.5 or PSS. An operation of ours carries one of the
+ * Signatures (provider-signature(7)): ECDSA, Ed25519, and RSA with PKCS #1 v1.5 or PSS. An operation of ours carries one of the
  * default provider's on the key's public half, its mirror: that keeps and checks the parameters, gives the algorithm
- * identifier, and does the verifying. The hash is made here, and the token signs it.
+ * identifier, and does the verifying. The hash is made here, and the token signs it; Ed25519 has none, and takes the
+ * message in one piece.
  */
 #include "provider/key.h"
 
@@ -180,19 +181,16 @@ static hf_err how_rsa(struct signature *s, size_t digest_len, struct p11_sign *r
   return HF_OK;
 }
 
-static hf_err sign_digest(struct signature *s, const uint8_t *digest, size_t len, struct hf_buf *out)
+static hf_err sign_in_token(struct signature *s, const uint8_t *digest, size_t len, struct hf_buf *out)
 {
   struct p11_key *key = provider_key_token(s->key);
   if (!key)
     return hf_fail(HF_ERR_KEY_FUNCTION_NOT_PERMITTED, "signing with a public key");
-  struct p11_sign how = { .scheme = P11_SIGN_ECDSA };
-  if (p11_key_public(key)->type == CKK_RSA) {
+  CK_KEY_TYPE type = p11_key_public(key)->type;
+  struct p11_sign how = { .scheme = type == CKK_EC ? P11_SIGN_ECDSA : P11_SIGN_EDDSA };
+  if (type == CKK_RSA)
     HF_TRY(how_rsa(s, len, &how));
-    return p11_key_sign(key, &how, digest, len, out);
-  }
-  HF_CLEANUP(hf_buf_free) struct hf_buf pair = HF_BUF(P11_SIGNATURE_MAX);
-  HF_TRY(p11_key_sign(key, &how, digest, len, &pair));
-  return p11_ecdsa_to_der(pair.data, pair.len, out);
+  return p11_key_sign_der(key, &how, digest, len, out);
 }
 
 /* sig NULL asks for the size. */
@@ -210,7 +208,7 @@ static int sign(void *sigctx, unsigned char *sig, size_t *siglen, size_t sigsize
   HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(P11_SIGNATURE_MAX);
   /* A module that uses OpenSSL leaves its own errors in the queue. */
   ERR_set_mark();
-  hf_err e = sign_digest(s, tbs, tbslen, &out);
+  hf_err e = sign_in_token(s, tbs, tbslen, &out);
   ERR_pop_to_mark();
   if (!hf_failed(e) && out.len > sigsize)
     e = hf_fail(HF_ERR_BUFFER_TOO_SMALL, "a signature of %zu bytes", out.len);
@@ -242,10 +240,15 @@ static int digest_begin(struct signature *s, const char *md, void *keydata, cons
                               provider_key_public(s->key), params) == 1;
 }
 
+static int message_sign_init(void *sigctx, const char *md, void *keydata, const OSSL_PARAM params[])
+{
+  return digest_begin(sigctx, md, keydata, params, EVP_DigestSignInit_ex);
+}
+
 static int digest_sign_init(void *sigctx, const char *md, void *keydata, const OSSL_PARAM params[])
 {
   struct signature *s = sigctx;
-  if (!digest_begin(s, md, keydata, params, EVP_DigestSignInit_ex))
+  if (!message_sign_init(s, md, keydata, params))
     return 0;
   char name[64];
   get_text(s, OSSL_SIGNATURE_PARAM_DIGEST, name, sizeof(name));
@@ -287,6 +290,12 @@ static int digest_verify_final(void *sigctx, const unsigned char *sig, size_t si
 {
   struct signature *s = sigctx;
   return s->mirror_md ? EVP_DigestVerifyFinal(s->mirror_md, sig, siglen) : 0;
+}
+
+static int digest_verify(void *sigctx, const unsigned char *sig, size_t siglen, const unsigned char *tbs, size_t tbslen)
+{
+  struct signature *s = sigctx;
+  return s->mirror_md ? EVP_DigestVerify(s->mirror_md, sig, siglen, tbs, tbslen) : 0;
 }
 
 static const OSSL_PARAM *settable_ctx_params(void *sigctx, void *provctx)
@@ -341,8 +350,23 @@ static const OSSL_DISPATCH functions[] = {
   PROVIDER_END,
 };
 
+/* In one part, as the default provider has it. */
+static const OSSL_DISPATCH ed25519_functions[] = {
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_NEWCTX, signature_new),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_FREECTX, signature_free),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_DUPCTX, signature_dup),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, message_sign_init),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, sign),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_VERIFY_INIT, digest_verify_init),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_VERIFY, digest_verify),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_GET_CTX_PARAMS, get_ctx_params),
+  PROVIDER_FUNCTION(OSSL_FUNC_SIGNATURE_GETTABLE_CTX_PARAMS, gettable_ctx_params),
+  PROVIDER_END,
+};
+
 const OSSL_ALGORITHM provider_signatures[] = {
   { "ECDSA", "provider=holdfast", functions, "ECDSA in a PKCS #11 token" },
+  { "ED25519:1.3.101.112", "provider=holdfast", ed25519_functions, "Ed25519 in a PKCS #11 token" },
   { "RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=holdfast", functions, "RSA in a PKCS #11 token" },
   { NULL, NULL, NULL, NULL },
 };

@@ -185,8 +185,10 @@ def spki(pem, curve="P-256"):
     lines = pem.strip().splitlines()
     assert lines[0] == "-----BEGIN PUBLIC KEY-----" and lines[-1] == "-----END PUBLIC KEY-----", pem
     raw = base64.b64decode("".join(lines[1:-1]), validate=True)
-    if raw[0] == 0x04 and len(raw) in (65, 97):
-        oid = {65: "06082a8648ce3d030107", 97: "06052b81040022"}[len(raw)]
+    if len(raw) == 32:
+        algorithm = der(0x30, bytes.fromhex("06032b6570"))
+    elif raw[0] == 0x04 and len(raw) in (65, 97, 133):
+        oid = {65: "06082a8648ce3d030107", 97: "06052b81040022", 133: "06052b81040023"}[len(raw)]
         algorithm = der(0x30, bytes.fromhex("06072a8648ce3d0201" + oid))
     else:
         algorithm = der(0x30, bytes.fromhex("06092a864886f70d010101" + "0500"))

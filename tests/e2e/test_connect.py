@@ -220,6 +220,17 @@ def test_an_rsa_key(device, broker, make_key):
     assert "(RSA, 2048 bits)" in device.connect().stdout
 
 
+@pytest.mark.parametrize("type, told", [("EC:secp521r1", "(EC, secp521r1)"), ("EC:edwards25519", "(EdDSA, ED25519)")])
+def test_other_curves(device, broker, make_key, type, told):
+    device.set(device__key_uri=make_key("other", type, "02"), device__cert_path=device.certify("other"))
+    assert told in device.connect().stdout
+    make_key("third", type, "03")
+    device.set(device__cert_path=device.certify("third"))
+    device.fails("Signing with the key", 4, "does not verify what the key signs")
+    device.set(device__cert_path=device.certify("device-key"))
+    device.fails("Signing with the key", 4, "the certificate does not belong to the key")
+
+
 @one_module
 @pytest.mark.parametrize("version", ["tlsv1.2", "tlsv1.3"])
 def test_both_tls_versions(device, make_broker, version):

@@ -66,6 +66,16 @@ def test_commands(tpm, tpm_token, key, holdfast, run, workdir):
     assert "the PIN is wrong" in wrong.stderr
 
 
+def test_kinds_that_it_lacks(tpm, tpm_token, holdfast, run):
+    """What it lacks is told, and what it offers. (It says P-521, but trips over such a key of its own when it is to sign.)"""
+    access = ["--module", tpm, "--pin-source", tpm_token.pin_file]
+    offer = "It offers P-256, P-384, P-521, RSA of 1024 to 3072 bits."
+    for options, line in ((["--type", "ed25519"], "the token does not offer this mechanism: Ed25519 keys in token 'tpm'"),
+                          (["--type", "rsa", "--bits", "4096"], "the key size is not supported: RSA-4096 keys in token 'tpm'")):
+        result = run([holdfast, "key", "generate", "--token", "tpm", "--label", "device", *options, *access], code=1)
+        assert line in result.stderr and offer in result.stderr
+
+
 def test_provider(tpm, tpm_token, key, run, openssl_conf):
     conf = openssl_conf(module_path=tpm, pin_source=tpm_token.pin_file)
     run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=device", "-out", "device.csr"], extra_env=conf)

@@ -37,6 +37,7 @@ OWNERS = {
     "MQTTClient.h": {"gateway"},
     "event2/event.h": {"ca"},
     "event2/http.h": {"ca"},
+    "curl/curl.h": {"identity"},
     "openssl/ssl.h": {"gateway", "identity", "ca"},
     "dlfcn.h": {"p11", "provider"},
 }

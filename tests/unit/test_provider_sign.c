@@ -18,7 +18,7 @@
 
 static const char pin_text[] = "654321", so_pin_text[] = "12345678";
 static char directory[] = "/tmp/hf-provider-XXXXXX";
-static char key_file[128], rsa_file[128];
+static char key_file[128], rsa_file[128], ed25519_file[128];
 
 static hf_err make_token(struct p11_module *module)
 {
@@ -43,6 +43,8 @@ static hf_err make_token(struct p11_module *module)
   HF_TRY(p11_key_generate(session, &(struct p11_key_spec){ .kind = P11_EC_P256, .label = "ec" }, &public, &private));
   HF_TRY(p11_key_generate(session, &(struct p11_key_spec){ .kind = P11_RSA, .rsa_bits = 2048, .label = "rsa" }, &public,
                           &private));
+  HF_TRY(
+      p11_key_generate(session, &(struct p11_key_spec){ .kind = P11_ED25519, .label = "ed25519" }, &public, &private));
   hf_secret_free(pin);
   hf_secret_free(so_pin);
   return HF_OK;
@@ -75,6 +77,7 @@ static int start(void **state)
   p11_module_unref(module);
   write_key_file("ec", key_file, sizeof(key_file));
   write_key_file("rsa", rsa_file, sizeof(rsa_file));
+  write_key_file("ed25519", ed25519_file, sizeof(ed25519_file));
   return 0;
 }
 
@@ -128,12 +131,13 @@ static int sign_once(const struct signer *who)
   static const unsigned char data[] = "data";
   unsigned char signature[512];
   size_t len = sizeof(signature);
+  const char *md = EVP_PKEY_is_a(who->key, "ED25519") ? NULL : "SHA256";
   EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  int ok = EVP_DigestSignInit_ex(ctx, NULL, "SHA256", who->libctx, NULL, who->key, NULL) == 1 &&
+  int ok = EVP_DigestSignInit_ex(ctx, NULL, md, who->libctx, NULL, who->key, NULL) == 1 &&
            EVP_DigestSign(ctx, signature, &len, data, sizeof(data)) == 1;
   EVP_MD_CTX_free(ctx);
   ctx = EVP_MD_CTX_new();
-  ok = ok && EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", who->libctx, NULL, who->key, NULL) == 1 &&
+  ok = ok && EVP_DigestVerifyInit_ex(ctx, NULL, md, who->libctx, NULL, who->key, NULL) == 1 &&
        EVP_DigestVerify(ctx, signature, len, data, sizeof(data)) == 1;
   EVP_MD_CTX_free(ctx);
   return ok;
@@ -152,7 +156,7 @@ static void several_threads_sign(void **state)
   (void)state;
   struct providers p = load();
   SSL_CTX *ctx = SSL_CTX_new_ex(p.libctx, NULL, TLS_method());
-  const char *files[] = { key_file, rsa_file };
+  const char *files[] = { key_file, rsa_file, ed25519_file };
   for (size_t f = 0; f < HF_ARRAY_LEN(files); f++) {
     struct signer who = { p.libctx, key_of(ctx, files[f]) };
     pthread_t threads[4];
@@ -217,6 +221,29 @@ static void loads_and_unloads(void **state)
   }
 }
 
+/* What OpenSSL asks before it signs certificates and in handshakes; and that it gets nothing that is private. */
+static void ed25519_has_no_hash_and_no_private_half(void **state)
+{
+  (void)state;
+  struct providers p = load();
+  SSL_CTX *ctx = SSL_CTX_new_ex(p.libctx, NULL, TLS_method());
+  EVP_PKEY *key = key_of(ctx, ed25519_file);
+  unsigned char raw[64];
+  size_t len = sizeof(raw);
+  char md[32];
+  assert_int_equal(EVP_PKEY_get_id(key), EVP_PKEY_ED25519);
+  assert_int_equal(EVP_PKEY_get_default_digest_name(key, md, sizeof(md)), 2);
+  assert_string_equal(md, "UNDEF");
+  assert_int_equal(EVP_PKEY_get_octet_string_param(key, "pub", raw, sizeof(raw), &len), 1);
+  assert_int_equal(len, 32);
+  assert_int_equal(EVP_PKEY_get_octet_string_param(key, "priv", raw, sizeof(raw), &len), 0);
+  EVP_MD_CTX *sign = EVP_MD_CTX_new();
+  assert_int_not_equal(EVP_DigestSignInit_ex(sign, NULL, "SHA256", p.libctx, NULL, key, NULL), 1);
+  EVP_MD_CTX_free(sign);
+  SSL_CTX_free(ctx);
+  unload(&p);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -224,6 +251,7 @@ int main(void)
     cmocka_unit_test(one_context_takes_the_key_again_and_again),
     cmocka_unit_test(several_threads_sign),
     cmocka_unit_test(forked_workers_sign),
+    cmocka_unit_test(ed25519_has_no_hash_and_no_private_half),
   };
   return cmocka_run_group_tests(tests, start, stop);
 }

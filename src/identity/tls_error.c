@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/tls_error.h"
+#include "identity/tls_error.h"
 
-#include "base/cleanup.h"
+#include "identity/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <stdbool.h>
 
-#define HINT_TRUST "Set mqtt.root_cert_path to the certificate of the CA that issued the server's."
+#define HINT_TRUST "Set {root} to the certificate of the CA that issued the server's."
 #define HINT_CLOCK "Have the server's certificate renewed; and check the device's clock."
-#define HINT_NAME "Correct the host in mqtt.url; or the server needs a certificate for that name."
+#define HINT_NAME "Correct the host in {url}; or the server needs a certificate for that name."
 
 struct reason_row {
   int code;
   const char *text;
-  const char *hint;
+  const char *hint; /* see tls_error_hint */
 };
 
 /* X509_V_ERR_ codes. */
@@ -53,10 +53,9 @@ static const struct reason_row handshake_reasons[] = {
   { SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "it could not verify a signature of ours",
     "Perhaps it trusts another CA of the same name as the one that issued the device's certificate." },
   { SSL_R_TLSV1_UNRECOGNIZED_NAME, "it does not know this host name", HINT_NAME },
-  { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port",
-    "Check the port in mqtt.url; MQTT with TLS is usually 8883." },
+  { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port", "Check the port in {url}." },
   { SSL_R_UNEXPECTED_EOF_WHILE_READING, "it closed the connection",
-    "Check that the port speaks MQTT with TLS (8883, as a rule); see the server's log." },
+    "Check that TLS is spoken on the port in {url}; see the server's log." },
 };
 
 static const struct reason_row *find(const struct reason_row *rows, size_t count, int code)
@@ -67,38 +66,48 @@ static const struct reason_row *find(const struct reason_row *rows, size_t count
   return NULL;
 }
 
-hf_err tls_error_server(const struct tls_server *server, int verify_error, const char *name)
+hf_err tls_error_hint(const struct tls_peer *peer, const char *hint, hf_err e)
+{
+  const char *mark = strchr(hint, '{');
+  if (!mark)
+    return hf_hint(e, "%s", hint);
+  const char *key = mark[1] == 'u' ? peer->url_key : peer->root_key;
+  return hf_hint(e, "%.*s%s%s", (int)(mark - hint), hint, key, strchr(mark, '}') + 1);
+}
+
+hf_err tls_error_server(const struct tls_peer *peer, int verify_error, const char *name)
 {
   ERR_clear_error();
   const struct reason_row *row = find(server_reasons, HF_ARRAY_LEN(server_reasons), verify_error);
   const char *text = row ? row->text : X509_verify_cert_error_string(verify_error);
-  hf_err e = hf_fail(HF_ERR_TLS, "%s is not trusted: %s (the certificate of '%s')", server->address, text, name);
-  return row ? hf_hint(e, "%s", row->hint) : e;
+  hf_err e = hf_fail(HF_ERR_TLS, "%s is not trusted: %s (the certificate of '%s')", peer->address, text, name);
+  return row ? tls_error_hint(peer, row->hint, e) : e;
 }
 
-/* What the provider, or whoever failed first, has to say; "" where nobody says anything. */
-static void first_words(char *out, size_t size)
+static const struct reason_row *find_reason(int reason)
 {
-  const char *data = "";
-  int flags = 0;
-  unsigned long code = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
-  const char *reason = code ? ERR_reason_error_string(code) : NULL;
-  bool said = (flags & ERR_TXT_STRING) && data[0];
-  snprintf(out, size, "%s%s%s", reason ? reason : "", reason && said ? ": " : "", said ? data : "");
+  return find(handshake_reasons, HF_ARRAY_LEN(handshake_reasons), reason);
 }
 
-hf_err tls_error_handshake(const struct tls_server *server)
+static hf_err fail_row(const struct tls_peer *peer, const struct reason_row *row)
+{
+  ERR_clear_error();
+  return tls_error_hint(peer, row->hint, hf_fail(HF_ERR_TLS, "%s: %s", peer->address, row->text));
+}
+
+hf_err tls_error_handshake(const struct tls_peer *peer)
 {
   unsigned long code = ERR_peek_last_error();
   /* A connection that was reset leaves nothing in the queue. */
   int reason = code ? ERR_GET_REASON(code) : SSL_R_UNEXPECTED_EOF_WHILE_READING;
-  const struct reason_row *row = NULL;
-  if (!code || ERR_GET_LIB(code) == ERR_LIB_SSL)
-    row = find(handshake_reasons, HF_ARRAY_LEN(handshake_reasons), reason);
-  char words[256];
-  first_words(words, sizeof(words));
-  ERR_clear_error();
+  const struct reason_row *row = !code || ERR_GET_LIB(code) == ERR_LIB_SSL ? find_reason(reason) : NULL;
+  return row ? fail_row(peer, row) : openssl_fail(HF_ERR_TLS, peer->address, "");
+}
+
+hf_err tls_error_alert(const struct tls_peer *peer, int alert)
+{
+  const struct reason_row *row = find_reason(SSL_AD_REASON_OFFSET + alert);
   if (row)
-    return hf_hint(hf_fail(HF_ERR_TLS, "%s: %s", server->address, row->text), "%s", row->hint);
-  return hf_fail(HF_ERR_TLS, "%s: %s", server->address, words);
+    return fail_row(peer, row);
+  return hf_fail(HF_ERR_TLS, "%s: it ended the connection: %s", peer->address, SSL_alert_desc_string_long(alert));
 }
