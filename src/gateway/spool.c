@@ -7,6 +7,8 @@
 #include <time.h>
 
 enum {
+  LOCK_TRIES = 20,
+  LOCK_PAUSE_NS = 20000000,
   MAP_SPARE = 64 << 20, /* address space for what a transaction rewrites, and for the page tables of large queues */
   BUFFER_KEPT = 1 << 20 /* of a buffer that was larger, nothing is kept */
 };
@@ -32,13 +34,18 @@ static hf_err take_lock(const char *dir, int *ret_fd)
   if ((size_t)snprintf(path, sizeof(path), "%s/lock", dir) >= sizeof(path))
     return hf_fail(HF_ERR_LIMIT, "the path %s", dir);
   hf_err e = hf_file_lock(path, ret_fd);
+  /* A process that was killed may have left a child that lets go in a moment: see spool_verify. */
+  for (int i = 0; e.code == HF_ERR_BUSY && i < LOCK_TRIES; i++) {
+    nanosleep(&(struct timespec){ .tv_nsec = LOCK_PAUSE_NS }, NULL);
+    e = hf_file_lock(path, ret_fd);
+  }
   return e.code == HF_ERR_BUSY ? hf_hint(e, "One holdfast-core alone may use a spool: end the other one.") : e;
 }
 
 static hf_err write_state(struct spool *spool)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf bytes = HF_BUF(SPOOL_STATE_MAX);
-  HF_TRY(spool_state_add(&spool->now, &bytes));
+  HF_TRY(spool_state_add(&spool->now, SPOOL_FORMAT, &bytes));
   return solo_put(spool->store, SPOOL_TABLE_META, spool_state_key(), hf_slice(bytes.data, bytes.len), false);
 }
 
@@ -48,7 +55,7 @@ static hf_err make_new(const char *dir)
   HF_CLEANUP(hf_buf_free) struct hf_buf bytes = HF_BUF(SPOOL_STATE_MAX);
   for (size_t i = 0; i < SPOOL_QUEUES; i++)
     state.queues[i].next = 1;
-  HF_TRY(spool_state_add(&state, &bytes));
+  HF_TRY(spool_state_add(&state, SPOOL_FORMAT, &bytes));
   return solo_create(&spool_kind, dir, SPOOL_TABLE_META, spool_state_key(), hf_slice(bytes.data, bytes.len));
 }
 

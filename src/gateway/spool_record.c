@@ -151,11 +151,11 @@ hf_err spool_record_parse(struct hf_slice record, uint64_t sequence, struct spoo
 
 /* Counts */
 
-hf_err spool_state_add(const struct spool_state *state, struct hf_buf *out)
+hf_err spool_state_add(const struct spool_state *state, uint32_t format, struct hf_buf *out)
 {
   size_t start = out->len;
   HF_TRY(hf_buf_add_u32(out, 0));
-  HF_TRY(hf_buf_add_u32(out, SPOOL_FORMAT));
+  HF_TRY(hf_buf_add_u32(out, format));
   for (size_t i = 0; i < SPOOL_QUEUES; i++) {
     const struct spool_queue_state *queue = &state->queues[i];
     const uint64_t numbers[] = { queue->next, queue->messages, queue->bytes, queue->dropped, queue->rejected };

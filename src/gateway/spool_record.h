@@ -39,7 +39,8 @@ int64_t spool_record_received_ms(struct hf_slice head);
 /* A view into a whole record. Fails with SPOOL_DAMAGED where its form or its checksum is wrong. */
 hf_err spool_record_parse(struct hf_slice record, uint64_t sequence, struct spool_message *ret_message);
 
-hf_err spool_state_add(const struct spool_state *state, struct hf_buf *out);
+/* format: SPOOL_FORMAT. */
+hf_err spool_state_add(const struct spool_state *state, uint32_t format, struct hf_buf *out);
 /* Fails with SPOOL_DAMAGED, SPOOL_VERSION. */
 hf_err spool_state_parse(struct hf_slice bytes, struct spool_state *ret_state);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -84,6 +85,21 @@ static hf_err check_all(const char *dir, uint64_t map_bytes)
   return marks == state.marks ? HF_OK : hf_fail(HF_ERR_SPOOL_DAMAGED, "its counts do not tell what is on its way");
 }
 
+enum { CHILD_OUT = STDERR_FILENO + 1 };
+
+/*
+ * Nothing of the parent's stays open: neither the spool's lock, which the parent's end must free. Standard error goes too: LMDB's
+ * last words there say no more than the parent will.
+ */
+static void close_all_but(int out)
+{
+  int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (null >= 0)
+    dup2(null, STDERR_FILENO);
+  dup2(out, CHILD_OUT);
+  close_range(CHILD_OUT + 1, UINT_MAX, 0);
+}
+
 static void child(const char *dir, uint64_t map_bytes, int out)
 {
   const struct rlimit no_core = { 0, 0 };
@@ -92,15 +108,12 @@ static void child(const char *dir, uint64_t map_bytes, int out)
   setrlimit(RLIMIT_CORE, &no_core);
   for (size_t i = 0; i < HF_ARRAY_LEN(crashes); i++)
     signal(crashes[i], SIG_DFL);
-  /* Its last words are LMDB's on its own file, which say no more than the parent will. */
-  int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-  if (null >= 0)
-    dup2(null, STDERR_FILENO);
+  close_all_but(out);
   hf_err e = check_all(dir, map_bytes);
   struct verdict verdict = { .code = e.code };
   if (hf_failed(e))
     snprintf(verdict.context, sizeof(verdict.context), "%s", hf_err_context());
-  _exit(write(out, &verdict, sizeof(verdict)) == (ssize_t)sizeof(verdict) ? 0 : 1);
+  _exit(write(CHILD_OUT, &verdict, sizeof(verdict)) == (ssize_t)sizeof(verdict) ? 0 : 1);
 }
 
 static hf_err hear(int in, const char *dir)

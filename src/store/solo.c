@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/resource.h>
 
 enum {
   PAGE_HEAD = 16,      /* of LMDB's pages */
@@ -264,7 +265,10 @@ hf_err solo_make_room(struct solo *solo, uint64_t live, uint64_t growth)
   if ((used > busy && used - busy > growth + RESERVE) || used + growth + RESERVE <= solo->allocated)
     return HF_OK;
   uint64_t want = used + growth + 2 * (uint64_t)RESERVE;
+  struct rlimit files;
   int fd;
+  if (getrlimit(RLIMIT_FSIZE, &files) == 0 && want > files.rlim_cur)
+    return hf_fail_errno(EFBIG, "%s", solo->dir);
   mdb_env_get_fd(solo->env, &fd);
   if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)want) != 0) {
     if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
