@@ -51,17 +51,54 @@ static hf_err write_all(int fd, const char *path, const uint8_t *data, size_t le
   return fsync(fd) == 0 ? HF_OK : hf_fail_errno(errno, "writing %s", path);
 }
 
+static void parent_of(const char *path, char out[PATH_MAX])
+{
+  snprintf(out, PATH_MAX, "%s", path);
+  char *slash = strrchr(out, '/');
+  if (slash)
+    slash[slash == out ? 1 : 0] = '\0';
+  else
+    snprintf(out, PATH_MAX, ".");
+}
+
 static hf_err sync_parent(const char *path)
 {
   char parent[PATH_MAX];
-  snprintf(parent, sizeof(parent), "%s", path);
-  char *slash = strrchr(parent, '/');
-  if (slash)
-    slash[slash == parent ? 1 : 0] = '\0';
-  HF_CLEANUP(hf_closep) int fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  parent_of(path, parent);
+  HF_CLEANUP(hf_closep) int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || fsync(fd) != 0)
     return hf_fail_errno(errno, "syncing the directory of %s", path);
   return HF_OK;
+}
+
+/*
+ * By its descriptor: the directory's owner may put another file in the path's place. Where everyone may write, what lies
+ * there says nothing of whose it should be.
+ */
+static hf_err give_owner(int fd, const char *path)
+{
+  char parent[PATH_MAX];
+  struct stat dir, old, own;
+  if (geteuid() != 0)
+    return HF_OK;
+  parent_of(path, parent);
+  if (stat(parent, &dir) != 0 || fstat(fd, &own) != 0)
+    return hf_fail_errno(errno, "%s", parent);
+  bool replaces = lstat(path, &old) == 0 && old.st_ino != own.st_ino && S_ISREG(old.st_mode) && old.st_nlink == 1;
+  if ((dir.st_mode & S_IWOTH) || (!replaces && dir.st_uid == 0))
+    return HF_OK;
+  const struct stat *like = replaces ? &old : &dir;
+  if (like->st_uid == own.st_uid && like->st_gid == own.st_gid)
+    return HF_OK;
+  return fchown(fd, like->st_uid, like->st_gid) == 0 ? HF_OK : hf_fail_errno(errno, "the owner of %s", path);
+}
+
+/* The new file's mode, owner and content. */
+static hf_err fill(int fd, const char *path, const void *data, size_t len, mode_t mode)
+{
+  HF_TRY(fchmod(fd, mode) == 0 ? HF_OK : hf_fail_errno(errno, "%s", path));
+  HF_TRY(give_owner(fd, path));
+  return write_all(fd, path, data, len);
 }
 
 hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode)
@@ -72,11 +109,24 @@ hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode
   HF_CLEANUP(hf_closep) int fd = mkostemp(aside, O_CLOEXEC);
   if (fd < 0)
     return hf_fail_errno(errno, "%s", path);
-  hf_err e = fchmod(fd, mode) == 0 ? write_all(fd, path, data, len) : hf_fail_errno(errno, "%s", path);
+  hf_err e = fill(fd, path, data, len, mode);
   if (!hf_failed(e) && rename(aside, path) != 0)
     e = hf_fail_errno(errno, "%s", path);
   if (hf_failed(e)) {
     unlink(aside);
+    return e;
+  }
+  return sync_parent(path);
+}
+
+hf_err hf_file_create(const char *path, const void *data, size_t len, mode_t mode)
+{
+  HF_CLEANUP(hf_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+  if (fd < 0)
+    return hf_fail_errno(errno, "making %s", path);
+  hf_err e = fill(fd, path, data, len, mode);
+  if (hf_failed(e)) {
+    unlink(path);
     return e;
   }
   return sync_parent(path);
@@ -98,15 +148,16 @@ hf_err hf_file_remove(const char *path)
 
 hf_err hf_file_lock(const char *path, int *ret_fd)
 {
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
+  HF_CLEANUP(hf_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
   if (fd < 0)
     return hf_fail_errno(errno, "%s", path);
+  HF_TRY(give_owner(fd, path));
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
     *ret_fd = fd;
+    fd = -1;
     return HF_OK;
   }
   int error = errno;
-  close(fd);
   return error == EWOULDBLOCK ? hf_fail(HF_ERR_BUSY, "%s is locked by another program", path)
                               : hf_fail_errno(error, "locking %s", path);
 }
@@ -186,6 +237,17 @@ hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin)
   if (len == 0 || len > PIN_MAX)
     return hf_fail(HF_ERR_PIN_LEN_RANGE, "pin-source %s holds %s", source, len ? "a line over 255 bytes" : "no PIN");
   return hf_secret_new(text, len, ret_pin);
+}
+
+hf_err hf_pin_source_path(const char *source, char *out, size_t size)
+{
+  char path[PATH_MAX];
+  const char *text;
+  bool file = strncmp(source, "env:", 4) != 0 && strncmp(source, "credential:", 11) != 0;
+  if (!file)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "pin-source %s is no file that can be written", source), "Name a file.");
+  HF_TRY(pin_source_open(source, path, sizeof(path), &text));
+  return (size_t)snprintf(out, size, "%s", path) < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "pin-source %s", source);
 }
 
 uint64_t hf_pin_source_stamp(const char *source)

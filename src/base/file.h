@@ -11,8 +11,14 @@
 /* Reads all of path (a regular file or a pipe) into out, up to out's limit. */
 hf_err hf_file_read(const char *path, struct hf_buf *out);
 
-/* Replaces path as one step: written aside with this mode, synced, renamed. On failure the old file is as it was. */
+/*
+ * Replaces path as one step: written aside with this mode, synced, renamed. On failure the old file is as it was. What root
+ * writes keeps its owner, and a new file has its directory's, except where everyone may write.
+ */
 hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode);
+
+/* Makes a new file in the same way. Fails with IO where there is one already, which is left alone. */
+hf_err hf_file_create(const char *path, const void *data, size_t len, mode_t mode);
 
 /* Gives a file another name in place of what had it, as one step, synced: it survives a power cut, or did not happen. */
 hf_err hf_file_rename(const char *from, const char *to);
@@ -34,6 +40,9 @@ hf_err hf_dir_make_above(const char *path, mode_t mode);
  * $CREDENTIALS_DIRECTORY). Its first line, at most 255 bytes, is the PIN.
  */
 hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin);
+
+/* The file that a source leads to. Fails with USAGE for env: and credential:, which are not for us to write. */
+hf_err hf_pin_source_path(const char *source, char *out, size_t size);
 
 /* A number that changes with the source's file; 0 where there is no file to look at. One system call. */
 uint64_t hf_pin_source_stamp(const char *source);

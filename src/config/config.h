@@ -181,7 +181,7 @@ hf_err config_unset(struct config *config, enum config_key key);
 
 /*
  * Writes the file as one step, keeping the order of its keys, its owner, and its mode: 0600 for a new one, and never
- * open to others. Makes its directory. On failure the old file is as it was.
+ * open to others. A new one that root makes in another user's directory is that user's. Makes its directory. On failure the old file is as it was.
  */
 hf_err config_save(const struct config *config);
 

@@ -81,7 +81,8 @@ hf_err location_write(const char *path, const void *data, size_t len)
   bool exists = stat(path, &st) == 0;
   mode_t mode = exists ? (st.st_mode & (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP)) : (S_IRUSR | S_IWUSR);
   HF_TRY(hf_file_write(path, data, len, mode));
-  if (exists && (st.st_uid != geteuid() || st.st_gid != getegid()) && chown(path, st.st_uid, st.st_gid) != 0)
+  if (exists && geteuid() != 0 && (st.st_uid != geteuid() || st.st_gid != getegid()) &&
+      chown(path, st.st_uid, st.st_gid) != 0)
     return hf_fail_errno(errno, "keeping the owner of %s", path);
   return HF_OK;
 }

@@ -156,6 +156,79 @@ static void a_pin_source_without_a_pin_says_which_and_not_what(void **state)
   assert_null(pin);
 }
 
+static void a_new_file_is_new(void **state)
+{
+  (void)state;
+  struct stat st;
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(64);
+  assert_hf_ok(hf_file_create(in_dir("made"), "a", 1, 0600));
+  assert_hf_err(hf_file_create(in_dir("made"), "b", 1, 0600), IO);
+  assert_hf_ok(hf_file_read(in_dir("made"), &text));
+  assert_string_equal(hf_buf_str(&text), "a");
+  assert_int_equal(stat(in_dir("made"), &st), 0);
+  assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void one_file_takes_another_s_place(void **state)
+{
+  (void)state;
+  char from[PATH_MAX];
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(64);
+  write_text("old", "old");
+  write_text("new", "new");
+  snprintf(from, sizeof(from), "%s", in_dir("new"));
+  assert_hf_ok(hf_file_rename(from, in_dir("old")));
+  assert_hf_ok(hf_file_read(in_dir("old"), &text));
+  assert_string_equal(hf_buf_str(&text), "new");
+  assert_hf_err(hf_file_rename(from, in_dir("old")), NOT_FOUND);
+}
+
+static uid_t owner_of(const char *path)
+{
+  struct stat st;
+  assert_int_equal(lstat(path, &st), 0);
+  return st.st_uid;
+}
+
+static void what_root_writes_keeps_or_takes_its_owner(void **state)
+{
+  (void)state;
+  enum { OTHER = 12345, THIRD = 12346 };
+  if (geteuid() != 0)
+    skip();
+  write_text("mine", "x");
+  assert_int_equal(owner_of(in_dir("mine")), 0);
+  assert_int_equal(chown(in_dir(""), OTHER, OTHER), 0);
+  write_text("mine", "y");
+  assert_int_equal(owner_of(in_dir("mine")), 0);
+  write_text("theirs", "x");
+  assert_int_equal(owner_of(in_dir("theirs")), OTHER);
+  assert_int_equal(chown(in_dir("theirs"), THIRD, THIRD), 0);
+  write_text("theirs", "y");
+  assert_int_equal(owner_of(in_dir("theirs")), THIRD);
+  assert_hf_ok(hf_file_create(in_dir("made"), "a", 1, 0600));
+  assert_int_equal(owner_of(in_dir("made")), OTHER);
+  /* A link is no file of ours: what stands in its place is the directory's owner's. */
+  assert_int_equal(symlink("/etc/hostname", in_dir("link")), 0);
+  write_text("link", "z");
+  assert_int_equal(owner_of(in_dir("link")), OTHER);
+  assert_int_equal(chmod(in_dir(""), 01777), 0);
+  write_text("theirs", "secret");
+  assert_int_equal(owner_of(in_dir("theirs")), 0);
+}
+
+static void a_pin_source_that_can_be_written_is_a_file(void **state)
+{
+  (void)state;
+  char path[64];
+  assert_hf_ok(hf_pin_source_path("/run/pin", path, sizeof(path)));
+  assert_string_equal(path, "/run/pin");
+  assert_hf_ok(hf_pin_source_path("file:///run/pin", path, sizeof(path)));
+  assert_string_equal(path, "/run/pin");
+  assert_hf_err(hf_pin_source_path("env:PIN", path, sizeof(path)), USAGE);
+  assert_hf_err(hf_pin_source_path("credential:pin", path, sizeof(path)), USAGE);
+}
+
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 static void a_rename_replaces_and_a_removal_may_come_twice(void **state)
@@ -199,6 +272,10 @@ int main(void)
     IN_DIR(directories_are_made_private_with_their_parents),
     IN_DIR(a_pin_comes_from_a_file_a_credential_or_the_environment),
     IN_DIR(a_pin_source_without_a_pin_says_which_and_not_what),
+    IN_DIR(a_new_file_is_new),
+    IN_DIR(one_file_takes_another_s_place),
+    IN_DIR(what_root_writes_keeps_or_takes_its_owner),
+    IN_DIR(a_pin_source_that_can_be_written_is_a_file),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
