@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -106,8 +107,9 @@ static hf_err check_certificate(struct connect *c)
 
 static hf_err open_hsm(struct connect *c)
 {
-  const char *path = uri_get(&c->uri, URI_MODULE_PATH);
-  HF_TRY(p11_module_open(path ? path : c->options->module_path, &c->module));
+  char path[PATH_MAX];
+  HF_TRY(p11_module_of_uri(&c->uri, c->options->module_path, path, sizeof(path)));
+  HF_TRY(p11_module_open(path, &c->module));
   struct p11_token token;
   HF_TRY(p11_token_find(c->module, &c->uri, &token));
   detail(c, "token '%s', %s", token.label, token.model);

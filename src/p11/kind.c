@@ -95,3 +95,11 @@ hf_err p11_kind_check(struct p11_session *session, const struct p11_key_spec *sp
                      token.label);
   return hf_hint(e, "It offers %s.", hf_buf_str(&offer));
 }
+
+bool p11_object_is_kind(const struct p11_object *object, const struct p11_key_spec *spec)
+{
+  const char *curve = kinds[spec->kind].curve;
+  if (!curve)
+    return object->key_type == CKK_RSA && object->bits == spec->rsa_bits;
+  return object->curve && strcmp(object->curve, curve) == 0;
+}

@@ -17,6 +17,14 @@
 #include <stdint.h>
 
 struct p11_module;
+struct uri;
+
+/*
+ * The module that the URI names by module-path, by module-name, or by both, the path being the name's directory; else
+ * otherwise, which is also taken where its file is what module-name names. "" where there is neither (otherwise NULL).
+ * Fails with MODULE_LOAD where nothing is installed by that name.
+ */
+hf_err p11_module_of_uri(const struct uri *uri, const char *otherwise, char *out, size_t size);
 
 /*
  * Loads and initialises it. One that the program had initialised already is used as it is, and not finalised by us.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "p11/object.h"
 
+#include "p11/candidates.h"
 #include "p11/curve.h"
 
-enum { FIND_CHUNK = 256, CANDIDATES_SHOWN = 4, TEXT_FIRST = 256, PARAMS_FIRST = 64 };
+enum { FIND_CHUNK = 256, TEXT_FIRST = 256, PARAMS_FIRST = 64 };
 
 struct name_row {
   CK_ULONG value;
@@ -312,19 +313,13 @@ static hf_err ambiguous(struct p11_session *session, const struct p11_object *ob
 {
   struct p11_token token;
   HF_TRY(p11_token_get(p11_session_module(session), p11_session_slot(session), &token));
-  HF_CLEANUP(hf_buf_free) struct hf_buf names = HF_BUF(CANDIDATES_SHOWN * (P11_ATTRIBUTE_MAX + URI_MAX) * 3);
-  for (size_t i = 0; i < count && i < CANDIDATES_SHOWN; i++) {
-    struct uri uri = { 0 };
-    hf_err e = hf_buf_add_str(&names, i ? ", " : "");
-    if (!hf_failed(e))
-      e = p11_object_uri(&token, &objects[i], &uri);
-    if (!hf_failed(e))
-      e = uri_format(&uri, &names);
-    uri_free(&uri);
-    HF_TRY(e);
+  HF_CLEANUP(p11_candidates_free) struct p11_candidates candidates = P11_CANDIDATES;
+  for (size_t i = 0; i < count; i++) {
+    HF_CLEANUP(uri_free) struct uri uri = { 0 };
+    HF_TRY(p11_object_uri(&token, &objects[i], &uri));
+    HF_TRY(p11_candidates_add(&candidates, &uri));
   }
-  return hf_fail(HF_ERR_URI_AMBIGUOUS, "%zu objects: %s%s", count, hf_buf_str(&names),
-                 count > CANDIDATES_SHOWN ? ", ..." : "");
+  return p11_candidates_fail(&candidates, HF_ERR_URI_AMBIGUOUS, "objects");
 }
 
 hf_err p11_object_find(struct p11_session *session, const struct uri *uri, struct p11_object *ret_object)

@@ -92,4 +92,7 @@ struct p11_key_spec {
 hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *spec, CK_OBJECT_HANDLE *ret_public,
                         CK_OBJECT_HANDLE *ret_private);
 
+/* Whether the object is of the spec's kind and, for RSA, size. */
+bool p11_object_is_kind(const struct p11_object *object, const struct p11_key_spec *spec);
+
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "p11/token.h"
 
+#include "p11/candidates.h"
 #include "p11/session.h"
 
-enum { SLOTS_MAX = 4096, LABEL_MAX = 32, CANDIDATES_SHOWN = 4 };
+enum { SLOTS_MAX = 4096, LABEL_MAX = 32 };
 
 /* Blanks pad by the standard; NULs pad where the vendor did not read it. */
 static void trim(const unsigned char *field, size_t len, char *ret_text)
@@ -181,26 +182,31 @@ hf_err p11_token_uri(const struct p11_token *token, struct uri *uri)
   return HF_OK;
 }
 
-static hf_err add_candidate(const struct p11_token *token, struct hf_buf *out)
+static bool looks_like(const struct p11_token *a, const struct p11_token *b)
 {
-  struct uri uri = { 0 };
-  hf_err e = p11_token_uri(token, &uri);
-  if (!hf_failed(e))
-    e = uri_format(&uri, out);
-  uri_free(&uri);
-  return e;
+  return strcmp(a->serial, b->serial) == 0 && strcmp(a->label, b->label) == 0 && strcmp(a->model, b->model) == 0 &&
+         strcmp(a->manufacturer, b->manufacturer) == 0;
+}
+
+hf_err p11_token_uri_among(const struct p11_token *tokens, size_t count, size_t i, struct uri *uri)
+{
+  char slot[32];
+  bool twin = false;
+  for (size_t k = 0; k < count; k++)
+    twin = twin || (k != i && looks_like(&tokens[k], &tokens[i]));
+  HF_TRY(p11_token_uri(&tokens[i], uri));
+  return twin ? uri_set(uri, URI_SLOT_ID, slot, (size_t)snprintf(slot, sizeof(slot), "%lu", tokens[i].slot)) : HF_OK;
 }
 
 static hf_err ambiguous(const struct p11_token *tokens, size_t count)
 {
-  HF_CLEANUP(hf_buf_free) struct hf_buf names = HF_BUF(CANDIDATES_SHOWN * URI_MAX);
-  for (size_t i = 0; i < count && i < CANDIDATES_SHOWN; i++) {
-    HF_TRY(hf_buf_add_str(&names, i ? ", " : ""));
-    HF_TRY(add_candidate(&tokens[i], &names));
+  HF_CLEANUP(p11_candidates_free) struct p11_candidates candidates = P11_CANDIDATES;
+  for (size_t i = 0; i < count; i++) {
+    HF_CLEANUP(uri_free) struct uri uri = { 0 };
+    HF_TRY(p11_token_uri_among(tokens, count, i, &uri));
+    HF_TRY(p11_candidates_add(&candidates, &uri));
   }
-  const char *text = hf_buf_str(&names);
-  return hf_fail(HF_ERR_TOKEN_AMBIGUOUS, "%zu tokens: %s%s", count, text ? text : "",
-                 count > CANDIDATES_SHOWN ? ", ..." : "");
+  return p11_candidates_fail(&candidates, HF_ERR_TOKEN_AMBIGUOUS, "tokens");
 }
 
 static hf_err none(struct p11_module *module, const struct uri *uri)

@@ -54,6 +54,8 @@ hf_err p11_token_get(struct p11_module *module, CK_SLOT_ID slot, struct p11_toke
 
 /* Sets model, manufacturer, serial and token in uri: what names this token for good, since slots move. */
 hf_err p11_token_uri(const struct p11_token *token, struct uri *uri);
+/* The same for tokens[i], with its slot-id where another of the tokens says the same of itself. */
+hf_err p11_token_uri_among(const struct p11_token *tokens, size_t count, size_t i, struct uri *uri);
 
 /* A PIN of NULL stands for the token's protected authentication path (a key pad). label: at most 32 bytes. */
 hf_err p11_token_init(struct p11_module *module, CK_SLOT_ID slot, struct hf_secret *so_pin, const char *label);

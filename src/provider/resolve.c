@@ -51,11 +51,10 @@ static hf_err find_own_module(char *out, size_t size)
                     "device.cryptoki.module_path in the configuration.");
 }
 
-static hf_err find_module_path(struct sources *s, char *out, size_t size)
+/* Where the URI names no module by its path. */
+static hf_err find_usual_module(struct sources *s, char *out, size_t size)
 {
-  const char *path = uri_get(s->uri, URI_MODULE_PATH);
-  if (!path)
-    path = s->ctx->module_path;
+  const char *path = s->ctx->module_path;
   if (!path)
     path = secure_getenv("HOLDFAST_MODULE");
   if (path)
@@ -64,6 +63,17 @@ static hf_err find_module_path(struct sources *s, char *out, size_t size)
   HF_TRY(load_config(s));
   HF_TRY(config_module(s->config, out, size));
   return out[0] ? HF_OK : find_own_module(out, size);
+}
+
+/* With a module-name the usual module is asked for its name; having none is no matter then. */
+static hf_err find_module_path(struct sources *s, char *out, size_t size)
+{
+  char usual[PATH_MAX];
+  bool named = uri_get(s->uri, URI_MODULE_NAME), at_path = uri_get(s->uri, URI_MODULE_PATH);
+  hf_err e = at_path ? HF_OK : find_usual_module(s, usual, sizeof(usual));
+  if (!named)
+    HF_TRY(e);
+  return p11_module_of_uri(s->uri, at_path || hf_failed(e) ? NULL : usual, out, size);
 }
 
 /* No PIN at all is no error here: the token may need none, and says so where it does. */
