@@ -17,4 +17,7 @@ void guard_end(void);
 
 CK_FUNCTION_LIST *guard_functions(void);
 
+/* Closes the idle sessions that clients of all threads have left: while one is logged in, no SO can be. */
+void guard_pools_reset(void);
+
 #endif

@@ -112,8 +112,6 @@ void guard_session_close(struct guard_session *session);
 /* CRYPTOKI_NOT_INITIALIZED, SESSION_HANDLE_INVALID. */
 CK_RV guard_session_get(CK_SESSION_HANDLE handle, struct guard_session **ret_session);
 void guard_tokens_free(struct guard_client *client);
-/* Closes the idle sessions of all tokens. */
-void guard_pools_reset(void);
 
 /* One attempt after another at a call; start with {0}. */
 struct guard_try {

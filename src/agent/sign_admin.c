@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What changes a token: keys made and deleted, tokens initialised, PINs changed. */
+#include "agent/guard.h"
 #include "agent/sign_call.h"
 
 #include <errno.h>
@@ -319,6 +320,7 @@ static hf_err change_pin(struct sign_call *call, struct p11_module *module, stru
   if (call->request.reset) {
     /* The SO logs in only where nobody else is. */
     keyring_forget(keyring);
+    guard_pools_reset();
     HF_TRY(p11_token_set_user_pin(module, token.slot, so_pin, new_pin));
   } else {
     HF_TRY(keyring_token_pin(keyring, &token, old_pin, &used));
