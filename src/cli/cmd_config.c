@@ -3,11 +3,17 @@
 #include "cli/commands.h"
 #include "cli/configuration.h"
 #include "cli/json.h"
+#include "cli/pin.h"
 #include "uri/uri.h"
 
-static const char files[] =
-    "The file: --config, else $HOLDFAST_CONFIG, else /etc/holdfast/config.json for root; another user's is\n"
-    "~/.config/holdfast/config.json, or root's where they have none. 'holdfast config list --doc' tells of each key.\n";
+enum { VALUE_MAX = 64 * 1024 };
+
+#define FILES                                                                                               \
+  "The file: --config, else $HOLDFAST_CONFIG, else /etc/holdfast/config.json for root; another user's is\n" \
+  "~/.config/holdfast/config.json, or root's where they have none. 'holdfast config list --doc' tells of each key.\n"
+
+static const char files[] = FILES;
+static const char set_details[] = "Of a PIN or password, VALUE may be - : it is then read from standard input.\n" FILES;
 
 /* What may be shown of a value: a PIN is replaced by ***, alone or within a URI. NULL where there is no value. */
 static hf_err shown_value(const struct config *config, enum config_key key, struct hf_buf *out, const char **ret_shown)
@@ -45,16 +51,31 @@ static hf_err run_get(const struct cli_args *args)
   return HF_OK;
 }
 
+/* "-" stands for standard input, where the value is a secret: an argument can be seen by other users. */
+static hf_err read_value(const struct cli_args *args, enum config_key key, struct hf_buf *out)
+{
+  char *value = args->operands[1];
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *secret = NULL;
+  if (!config_is_secret(key))
+    return hf_buf_add_str(out, value);
+  if (strcmp(value, "-") != 0) {
+    hf_err e = hf_buf_add_str(out, value);
+    hf_wipe(value, strlen(value));
+    return e;
+  }
+  HF_TRY(cli_secret_from_input(config_row(key)->key, &secret));
+  return hf_buf_add(out, hf_secret_data(secret), hf_secret_len(secret));
+}
+
 static hf_err run_set(const struct cli_args *args)
 {
   enum config_key key;
   HF_TRY(config_key_find(args->operands[0], &key));
+  HF_CLEANUP(hf_buf_free) struct hf_buf value = HF_BUF(VALUE_MAX);
+  HF_TRY(read_value(args, key, &value));
   HF_CLEANUP(config_freep) struct config *config = NULL, *saved = NULL;
   HF_TRY(config_open(cli_get(args, "config"), &config));
-  hf_err e = config_set(config, key, args->operands[1]);
-  if (config_is_secret(key))
-    hf_wipe(args->operands[1], strlen(args->operands[1]));
-  HF_TRY(e);
+  HF_TRY(config_set(config, key, hf_buf_str(&value)));
   HF_TRY(config_save(config));
   return cli_config_load(args, &saved);
 }
@@ -161,8 +182,9 @@ const struct cli_command cli_config_set = {
   .operands_min = 2,
   .operands_max = 2,
   .options = change_options,
-  .details = files,
-  .example = "holdfast config set mqtt.url broker.example:8883\n",
+  .details = set_details,
+  .example = "holdfast config set mqtt.url broker.example:8883\n"
+             "systemd-ask-password | holdfast config set proxy.password -\n",
   .run = run_set,
 };
 

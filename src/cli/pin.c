@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "cli/configuration.h"
 
+#include <errno.h>
+
 hf_err cli_secret_from_arg(char *arg, struct hf_secret **ret_secret)
 {
   size_t len = strlen(arg);
@@ -49,6 +51,26 @@ static hf_err ask(const char *title, bool twice, struct hf_secret **ret_pin)
   return HF_OK;
 }
 
+hf_err cli_secret_from_input(const char *title, struct hf_secret **ret_secret)
+{
+  enum { SECRET_MAX = 255 };
+  char line[SECRET_MAX + 2]; /* one more than may be, and the NUL */
+  size_t len = 0;
+  ssize_t n = 1;
+  if (isatty(STDIN_FILENO))
+    return ask(title, false, ret_secret);
+  while (len < sizeof(line) - 1 && (n = read(STDIN_FILENO, line + len, 1)) == 1 && line[len] != '\n')
+    len++;
+  if (len && line[len - 1] == '\r')
+    len--;
+  hf_err e = n < 0              ? hf_fail_errno(errno, "standard input")
+             : len == 0         ? hf_fail(HF_ERR_USAGE, "standard input is empty")
+             : len > SECRET_MAX ? hf_fail(HF_ERR_LIMIT, "the first line of standard input")
+                                : hf_secret_new(line, len, ret_secret);
+  hf_wipe(line, sizeof(line));
+  return e;
+}
+
 hf_err cli_pin_option(const struct cli_args *args, const char *name, const char *title, bool twice,
                       struct hf_secret **ret_pin)
 {
@@ -68,7 +90,7 @@ hf_err cli_pin_option(const struct cli_args *args, const char *name, const char 
                  source_name);
 }
 
-hf_err cli_pin(const struct cli_args *args, const struct uri *uri, struct hf_secret **ret_pin)
+static hf_err find_pin(const struct cli_args *args, const struct uri *uri, bool twice, struct hf_secret **ret_pin)
 {
   struct hf_secret *pin = NULL;
   if (!cli_has(args, "pin") && !cli_has(args, "pin-source")) {
@@ -77,7 +99,17 @@ hf_err cli_pin(const struct cli_args *args, const struct uri *uri, struct hf_sec
     HF_TRY(from_config(args, &pin));
   }
   if (!pin)
-    return cli_pin_option(args, "pin", "user PIN", false, ret_pin);
+    return cli_pin_option(args, "pin", "user PIN", twice, ret_pin);
   *ret_pin = pin;
   return HF_OK;
+}
+
+hf_err cli_pin(const struct cli_args *args, const struct uri *uri, struct hf_secret **ret_pin)
+{
+  return find_pin(args, uri, false, ret_pin);
+}
+
+hf_err cli_new_pin(const struct cli_args *args, struct hf_secret **ret_pin)
+{
+  return find_pin(args, NULL, true, ret_pin);
 }

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from terminal import converse
+
 
 @pytest.fixture
 def path(workdir, env):
@@ -84,6 +86,37 @@ def test_a_pin_is_accepted_with_a_warning_and_not_shown(config):
     result = config("get", "device.cryptoki.pin", code=2)
     assert "847261" not in result.stdout + result.stderr and "--show-secret" in result.stderr
     assert config("get", "--show-secret", "device.cryptoki.pin").stdout == "847261\n"
+
+
+def test_a_secret_from_standard_input(config, path):
+    config("set", "device.cryptoki.pin", "-", input="847261\nmore\n")
+    assert config("get", "--show-secret", "device.cryptoki.pin").stdout == "847261\n"
+    config("set", "proxy.password", "-", input="a b\r\n")
+    assert config("get", "--show-secret", "proxy.password").stdout == "a b\n"
+    before = path.read_text()
+    assert "standard input is empty" in config("set", "proxy.password", "-", input="", code=2).stderr
+    assert "first line of standard input" in config("set", "proxy.password", "-", input="x" * 300, code=1).stderr
+    assert "mqtt.url must be" in config("set", "mqtt.url", "-", input="broker.example\n", code=2).stderr
+    assert path.read_text() == before
+
+
+def test_a_secret_is_asked_for_on_a_terminal(config, holdfast, env, workdir):
+    status, shown = converse([holdfast, "config", "set", "proxy.password", "-"], [("proxy.password: ", "s3cret")], env=env, cwd=workdir)
+    assert status == 0 and "s3cret" not in shown
+    assert config("get", "--show-secret", "proxy.password").stdout == "s3cret\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_a_new_file_in_another_s_directory_is_theirs(run, holdfast, workdir):
+    directory = workdir / "theirs"
+    directory.mkdir()
+    os.chown(directory, 12345, 12345)
+    run([holdfast, "config", "set", "--config", directory / "config.json", "device.id", "x"])
+    st = (directory / "config.json").stat()
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (12345, 12345, 0o600)
+    os.chown(directory / "config.json", 0, 0)
+    run([holdfast, "config", "set", "--config", directory / "config.json", "device.id", "y"])
+    assert (directory / "config.json").stat().st_uid == 0
 
 
 def test_a_pin_within_a_uri_is_not_listed(config):
