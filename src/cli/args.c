@@ -104,6 +104,11 @@ bool cli_has(const struct cli_args *args, const char *name)
   return cli_get(args, name) != NULL;
 }
 
+const char *cli_operand(const struct cli_args *args, int number)
+{
+  return number < args->operand_count ? args->operands[number] : NULL;
+}
+
 hf_err cli_require(const struct cli_args *args, const char *name, char **ret_value)
 {
   char *value = cli_get(args, name);

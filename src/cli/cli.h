@@ -58,6 +58,8 @@ struct cli_command {
 /* The option's value ("" for a flag), or NULL where it was not given. Aborts where the command has no such row. */
 char *cli_get(const struct cli_args *args, const char *name);
 bool cli_has(const struct cli_args *args, const char *name);
+/* NULL where there are not so many. */
+const char *cli_operand(const struct cli_args *args, int number);
 /* Fails with USAGE. */
 hf_err cli_require(const struct cli_args *args, const char *name, char **ret_value);
 

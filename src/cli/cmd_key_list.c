@@ -89,10 +89,11 @@ static hf_err list(const struct cli_args *args, const struct cli_login *login, s
   return HF_OK;
 }
 
-static hf_err run(const struct cli_args *args)
+static hf_err list_of(const struct cli_args *args, struct uri *uri)
 {
   HF_CLEANUP(cli_login_end) struct cli_login login = { 0 };
-  HF_TRY(cli_login(args, args->operand_count ? args->operands[0] : NULL, P11_READ_ONLY, &login));
+  HF_TRY(cli_key_select(args, uri));
+  HF_TRY(cli_login_to(args, uri, P11_READ_ONLY, NULL, &login));
   struct p11_object *objects = NULL;
   size_t count = 0;
   HF_TRY(p11_object_list(login.session, &login.uri, &objects, &count));
@@ -101,8 +102,32 @@ static hf_err run(const struct cli_args *args)
   return e;
 }
 
+static hf_err run(const struct cli_args *args)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_TRY(cli_uri(args, cli_operand(args, 0), &uri));
+  return list_of(args, &uri);
+}
+
+static hf_err run_hsm(const struct cli_args *args)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_TRY(cli_token_uri(args, cli_operand(args, 0), &uri));
+  return list_of(args, &uri);
+}
+
 static const struct cli_option options[] = {
-  CLI_JSON_OPTION, CLI_TOKEN_OPTION, CLI_PIN_OPTIONS, CLI_MODULE_OPTIONS, CLI_END,
+  CLI_JSON_OPTION, CLI_KEY_SELECT_OPTIONS, CLI_TOKEN_OPTION, CLI_PIN_OPTIONS, CLI_MODULE_OPTIONS, CLI_END,
+};
+
+const struct cli_command cli_hsm_list_keys = {
+  .name = "hsm list-keys",
+  .help = "List the keys in a token, as 'key list' does",
+  .operands = "[TOKEN]",
+  .operands_max = 1,
+  .options = options,
+  .example = "holdfast hsm list-keys my-token --label my-key\n",
+  .run = run_hsm,
 };
 
 const struct cli_command cli_key_list = {

@@ -11,7 +11,7 @@ static hf_err exact_uri(const struct cli_login *login, struct hf_buf *out)
   HF_CLEANUP(p11_object_free) struct p11_object object = { 0 };
   HF_TRY(uri_copy(&login->uri, &wanted));
   HF_TRY(uri_set(&wanted, URI_TYPE, "private", strlen("private")));
-  HF_TRY(p11_object_find(login->session, &wanted, &object));
+  HF_TRY(cli_object_find(login, &wanted, &object));
   HF_TRY(p11_object_uri(&login->token, &object, &uri));
   for (size_t i = 0; i < HF_ARRAY_LEN(kept); i++)
     if (uri_get(&login->uri, kept[i]))

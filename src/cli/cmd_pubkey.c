@@ -6,10 +6,9 @@
 
 #include <openssl/pem.h>
 
-enum { PEM_MAX = 64 * 1024 };
-static hf_err format_pem(const struct p11_public *key, struct hf_buf *out)
+hf_err cli_public_pem(const struct p11_public *key, struct hf_buf *out)
 {
-  HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(PEM_MAX);
+  HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(CLI_PEM_MAX);
   HF_TRY(p11_public_to_spki(key, &der));
   HF_CLEANUP(openssl_bio_freep) BIO *pem = BIO_new(BIO_s_mem());
   if (!pem || PEM_write_bio(pem, PEM_STRING_PUBLIC, "", der.data, (long)der.len) == 0)
@@ -27,7 +26,7 @@ static hf_err find_public(const struct cli_login *login, struct p11_public *key)
   HF_TRY(uri_copy(&login->uri, &wanted));
   if (!uri_get(&wanted, URI_TYPE))
     HF_TRY(uri_set(&wanted, URI_TYPE, "private", strlen("private")));
-  HF_TRY(p11_object_find(login->session, &wanted, &object));
+  HF_TRY(cli_object_find(login, &wanted, &object));
   return object.object_class == CKO_PRIVATE_KEY ? p11_public_find(login->session, &object, key)
                                                 : p11_public_read(login->session, &object, key);
 }
@@ -36,11 +35,11 @@ static hf_err run(const struct cli_args *args)
 {
   HF_CLEANUP(cli_login_end) struct cli_login login = { 0 };
   HF_CLEANUP(p11_public_free) struct p11_public key;
-  HF_CLEANUP(hf_buf_free) struct hf_buf pem = HF_BUF(PEM_MAX);
+  HF_CLEANUP(hf_buf_free) struct hf_buf pem = HF_BUF(CLI_PEM_MAX);
   p11_public_init(&key);
   HF_TRY(cli_login(args, args->operands[0], P11_READ_ONLY, &login));
   HF_TRY(find_public(&login, &key));
-  HF_TRY(format_pem(&key, &pem));
+  HF_TRY(cli_public_pem(&key, &pem));
   return cli_output(args, hf_slice(pem.data, pem.len));
 }
 

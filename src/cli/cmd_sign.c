@@ -103,8 +103,9 @@ static hf_err open_key(const struct cli_args *args, struct p11_key **ret_key)
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   HF_CLEANUP(hf_secret_freep) struct hf_secret *pin = NULL;
   struct p11_token token;
-  HF_TRY(cli_module_open(args, &module));
-  HF_TRY(cli_token_find(args, module, args->operands[0], &uri, &token));
+  HF_TRY(cli_uri(args, args->operands[0], &uri));
+  HF_TRY(cli_module_open(args, &uri, &module));
+  HF_TRY(cli_token_find(module, &uri, &token));
   if ((token.flags & CKF_LOGIN_REQUIRED) && !(token.flags & CKF_PROTECTED_AUTHENTICATION_PATH))
     HF_TRY(cli_pin(args, &uri, &pin));
   HF_TRY(p11_token_uri(&token, &uri));

@@ -11,8 +11,9 @@ static hf_err run(const struct cli_args *args)
   struct p11_token token;
   char *unused, dir[PATH_MAX] = "";
   HF_TRY(cli_require(args, "token", &unused));
-  HF_TRY(cli_module_open(args, &module));
-  HF_TRY(cli_token_find(args, module, NULL, &uri, &token));
+  HF_TRY(cli_uri(args, NULL, &uri));
+  HF_TRY(cli_module_open(args, &uri, &module));
+  HF_TRY(cli_token_find(module, &uri, &token));
   const struct holdfast_token_ext *ext = p11_module_ext(module);
   if (!ext)
     return hf_hint(hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "deleting a token of %s", p11_module_path(module)),

@@ -127,7 +127,7 @@ static hf_err run(const struct cli_args *args)
 {
   HF_CLEANUP(p11_module_unrefp) struct p11_module *module = NULL;
   HF_CLEANUP(found_free) struct found found = { 0 };
-  HF_TRY(cli_module_open(args, &module));
+  HF_TRY(cli_module_open(args, NULL, &module));
   HF_TRY(p11_token_list(module, &found.tokens, &found.token_count));
   HF_TRY(p11_trouble_list(module, &found.troubles, &found.trouble_count));
   if (cli_has(args, "json"))
@@ -142,6 +142,14 @@ static hf_err run(const struct cli_args *args)
 }
 
 static const struct cli_option options[] = { CLI_JSON_OPTION, CLI_MODULE_OPTIONS, CLI_END };
+
+const struct cli_command cli_hsm_list_tokens = {
+  .name = "hsm list-tokens",
+  .help = "List the tokens and free slots of the module, as 'token list' does",
+  .options = options,
+  .example = "holdfast hsm list-tokens\n",
+  .run = run,
+};
 
 const struct cli_command cli_token_list = {
   .name = "token list",

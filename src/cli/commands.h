@@ -16,6 +16,12 @@
   X(key_pem)            \
   X(pubkey)             \
   X(sign)               \
+  X(hsm_init)           \
+  X(hsm_list_tokens)    \
+  X(hsm_list_keys)      \
+  X(hsm_create_key)     \
+  X(hsm_change_pin)     \
+  X(hsm_delete_key)     \
   X(config_get)         \
   X(config_set)         \
   X(config_unset)       \

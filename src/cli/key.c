@@ -57,6 +57,20 @@ hf_err cli_key_kind(const struct cli_args *args, struct p11_key_spec *spec)
   return HF_OK;
 }
 
+/* thin-edge.io takes ids as other tools print them, too: 01:02. */
+static hf_err parse_id(const char *text, struct hf_buf *ret_id)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf hex = HF_BUF(4 * URI_MAX);
+  for (const char *at = text; *at; at++)
+    if (!strchr(": ", *at))
+      HF_TRY(hf_buf_add(&hex, at, 1));
+  hf_err e = hex.len ? hf_hex_decode(hf_buf_str(&hex), ret_id) : HF_OK;
+  if (hf_failed(e) || ret_id->len == 0)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--id %s", text),
+                   "Write an even number of hexadecimal digits, like 01 or 0a1b.");
+  return HF_OK;
+}
+
 hf_err cli_key_id(const struct cli_args *args, struct hf_buf *ret_id)
 {
   const char *hex = cli_get(args, "id");
@@ -66,11 +80,28 @@ hf_err cli_key_id(const struct cli_args *args, struct hf_buf *ret_id)
       return hf_fail_errno(errno, "getting random bytes");
     return hf_buf_add(ret_id, id, sizeof(id));
   }
-  hf_err e = hf_hex_decode(hex, ret_id);
-  if (hf_failed(e) || !hex[0])
-    return hf_hint(hf_fail(HF_ERR_USAGE, "--id %s", hex),
-                   "Write an even number of hexadecimal digits, like 01 or 0a1b.");
-  return HF_OK;
+  return parse_id(hex, ret_id);
+}
+
+/* The URI and the option must not name different keys. */
+static hf_err select_by(const char *option, enum uri_attr attr, const void *value, size_t len, struct uri *uri)
+{
+  const struct hf_buf *there = &uri->attrs[attr].value;
+  if (uri->attrs[attr].present && !hf_slice_equal(hf_slice(there->data, there->len), hf_slice(value, len)))
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--%s and the URI name different keys", option), "Leave one of them out.");
+  return uri_set(uri, attr, value, len);
+}
+
+hf_err cli_key_select(const struct cli_args *args, struct uri *uri)
+{
+  const char *label = cli_get(args, "label"), *hex = cli_get(args, "id");
+  HF_CLEANUP(hf_buf_free) struct hf_buf id = HF_BUF(URI_MAX / 3);
+  if (label)
+    HF_TRY(select_by("label", URI_OBJECT, label, strlen(label), uri));
+  if (!hex)
+    return HF_OK;
+  HF_TRY(parse_id(hex, &id));
+  return select_by("id", URI_ID, id.data, id.len, uri);
 }
 
 bool cli_is_key(const struct p11_object *object)
@@ -112,7 +143,7 @@ hf_err cli_key_report(const struct cli_login *login, const struct hf_buf *id, co
   HF_TRY(uri_set(&uri, URI_ID, id->data, id->len));
   HF_TRY(uri_set(&uri, URI_TYPE, "private", strlen("private")));
   HF_CLEANUP(p11_object_free) struct p11_object object = { 0 };
-  HF_TRY(p11_object_find(login->session, &uri, &object));
+  HF_TRY(cli_object_find(login, &uri, &object));
   HF_TRY(cli_object_uri(login, &object, &text));
   printf("%s\n  %s\n", done, hf_buf_str(&text));
   return HF_OK;
