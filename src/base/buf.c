@@ -44,6 +44,15 @@ void hf_buf_commit(struct hf_buf *buf, size_t len)
   buf->len += len;
 }
 
+void hf_buf_drop(struct hf_buf *buf, size_t len)
+{
+  if (len > buf->len)
+    abort();
+  buf->len -= len;
+  if (buf->len)
+    memmove(buf->data, buf->data + len, buf->len);
+}
+
 hf_err hf_buf_add(struct hf_buf *buf, const void *data, size_t len)
 {
   HF_TRY(grow(buf, len));

@@ -33,6 +33,9 @@ hf_err hf_buf_addf(struct hf_buf *buf, const char *fmt, ...) __attribute__((form
 hf_err hf_buf_reserve(struct hf_buf *buf, size_t len, uint8_t **ret_room);
 void hf_buf_commit(struct hf_buf *buf, size_t len);
 
+/* Drops the first len bytes; what is behind them moves to the front. */
+void hf_buf_drop(struct hf_buf *buf, size_t len);
+
 /* The bytes as a string: a NUL stands after them, outside len. NULL only without memory. */
 const char *hf_buf_str(struct hf_buf *buf);
 

@@ -64,6 +64,9 @@
   X(TLS, "tls", 0x030, 5, "the TLS handshake failed", "Check the certificates on both sides.")                         \
   X(MQTT, "mqtt", 0x030, 5, "the MQTT broker refused", "Check the broker's log and its access rules.")                 \
   X(HTTP, "http", 0x030, 5, "the server refused", "See the server's log.")                                             \
+  X(LOST, "lost", 0x030, 5, "the connection was lost",                                                                 \
+    "See the other side's log: some brokers close the connection of a client id or topic that they do not allow.")     \
+  X(PROXY, "proxy", 0x030, 5, "the proxy refused", "Check proxy.address, and the proxy's rules and log.")              \
   X(CANCELLED, "cancelled", 0x050, 1, "cancelled", "Start it again.")                                                  \
   X(TIMEOUT, "timeout", 0x030, 5, "no answer in time", "Check that the other side runs, and try again.")               \
   X(PIN_MISSING, "pin-missing", 0x0A0, 4, "a PIN is needed",                                                           \

@@ -51,7 +51,7 @@ struct cloud {
   struct cloud_message creation; /* makes the device known; topic NULL: the cloud has no such message */
   struct cloud_question check;   /* topic NULL: the cloud answers nothing; its PUBACK must do */
   const char *prefix;            /* of the local topics, with its slash */
-  const char *topics;            /* bridged where bridge.topics is not set: mosquitto's topic lines, ';' between or after them */
+  const char *topics; /* bridged where bridge.topics is not set: mosquitto's topic lines, ';' between or after them */
 };
 
 /* By enum config_cloud_index. */

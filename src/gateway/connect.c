@@ -2,22 +2,19 @@
 #include "gateway/connect.h"
 
 #include "base/file.h"
-#include "gateway/mqtt.h"
+#include "gateway/client.h"
 #include "gateway/net.h"
 #include "identity/certificate.h"
 #include "identity/key.h"
-#include "p11/pem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #define DEFAULT_PORT "8883"
 
-enum { TEXT_MAX = 600, TOPIC_MAX = 512 };
+enum { TEXT_MAX = 600, TOPIC_MAX = 512, KEEP_ALIVE_S = 60 };
 
 /* What the checks find, each for those after it. */
 struct connect {
@@ -34,11 +31,8 @@ struct connect {
   struct p11_module *module;
   struct p11_key *key;
   EVP_PKEY *tls_key;
-  int key_file; /* in memory: the PEM text that stands for the key */
-  char key_path[64];
-  bool key_file_named; /* it is on disk after all, and goes at the end */
   struct addrinfo *found;
-  struct mqtt *mqtt;
+  struct client *client;
   char detail[TEXT_MAX];
 };
 
@@ -61,14 +55,12 @@ static struct tls_identity identity(const struct connect *c)
 {
   return (struct tls_identity){ .cert_path = c->cert_path,
                                 .key = c->tls_key,
-                                .key_path = c->key_path,
                                 .root_path = config_get(c->config, CONFIG_MQTT_ROOT_CERT_PATH) };
 }
 
 static struct tls_server tls_server(const struct connect *c)
 {
   return (struct tls_server){ .host = c->address.host,
-                              .port = c->address.port,
                               .peer = { c->address_text, config_row(CONFIG_MQTT_URL)->key,
                                         config_row(CONFIG_MQTT_ROOT_CERT_PATH)->key } };
 }
@@ -160,34 +152,8 @@ static hf_err reach(struct connect *c)
   return net_connect(c->found, deadline(c), &fd);
 }
 
-/* A file in memory has a path only where /proc is mounted; a bare chroot may be without. */
-static hf_err open_key_file(struct connect *c)
-{
-  c->key_file = memfd_create("holdfast-key-uri", MFD_CLOEXEC);
-  snprintf(c->key_path, sizeof(c->key_path), "/proc/self/fd/%d", c->key_file);
-  if (c->key_file >= 0 && access(c->key_path, R_OK) == 0)
-    return HF_OK;
-  hf_closep(&c->key_file);
-  snprintf(c->key_path, sizeof(c->key_path), "/tmp/holdfast-key-uri-XXXXXX");
-  c->key_file = mkostemp(c->key_path, O_CLOEXEC);
-  c->key_file_named = c->key_file >= 0;
-  return c->key_file_named ? HF_OK : hf_fail_errno(errno, "%s", c->key_path);
-}
-
-/* OpenSSL's programs know key files; this one holds the key's URI. */
-static hf_err make_key_file(struct connect *c)
-{
-  HF_CLEANUP(hf_buf_free) struct hf_buf pem = HF_BUF(2 * URI_MAX);
-  HF_TRY(p11_pem_write(c->key_uri, &pem));
-  HF_TRY(open_key_file(c));
-  if (write(c->key_file, pem.data, pem.len) != (ssize_t)pem.len)
-    return hf_fail_errno(errno, "writing %s", c->key_path);
-  return HF_OK;
-}
-
 static hf_err handshake(struct connect *c)
 {
-  HF_TRY(make_key_file(c));
   HF_TRY(identity_key_load(c->key_uri, &c->tls_key));
   HF_CLEANUP(hf_closep) int fd = -1;
   int64_t until = deadline(c);
@@ -202,11 +168,19 @@ static hf_err handshake(struct connect *c)
 
 static hf_err connect_mqtt(struct connect *c)
 {
-  const struct mqtt_options options = {
-    .identity = identity(c), .server = tls_server(c), .client_id = c->device_id, .timeout_s = c->options->timeout_s
+  const struct link_options options = {
+    .dial = { .address = c->address,
+              .url_key = config_row(CONFIG_MQTT_URL)->key,
+              .root_key = config_row(CONFIG_MQTT_ROOT_CERT_PATH)->key,
+              .tls = true,
+              .identity = identity(c) },
+    .version = MQTT_5,
+    .client_id = c->device_id,
+    .keepalive_s = KEEP_ALIVE_S,
+    .clean = true,
   };
-  HF_TRY(mqtt_connect(&options, &c->mqtt));
-  detail(c, "MQTT %s", mqtt_version(c->mqtt));
+  HF_TRY(client_connect(&options, c->options->timeout_s, &c->client));
+  detail(c, "MQTT %s", client_version(c->client));
   return HF_OK;
 }
 
@@ -233,7 +207,7 @@ static hf_err publish(struct connect *c)
   if (!topic_text || !gmtime_r(&now, &tm) ||
       !strftime(payload, sizeof(payload), "{\"time\":\"%Y-%m-%dT%H:%M:%SZ\"}", &tm))
     return hf_fail(HF_ERR_NO_MEMORY, "the message");
-  HF_TRY(mqtt_publish(c->mqtt, topic_text, payload));
+  HF_TRY(client_publish(c->client, topic_text, payload));
   detail(c, "on %s", topic_text);
   return HF_OK;
 }
@@ -308,11 +282,8 @@ static hf_err summarise(const struct connect *c, const struct gateway_reporter *
 
 static void release(struct connect *c)
 {
-  mqtt_free(c->mqtt);
+  client_free(c->client);
   net_addrinfo_freep(&c->found);
-  hf_closep(&c->key_file);
-  if (c->key_file_named)
-    unlink(c->key_path);
   EVP_PKEY_free(c->tls_key);
   p11_key_unref(c->key);
   p11_module_unref(c->module);
@@ -323,7 +294,7 @@ static void release(struct connect *c)
 hf_err gateway_connect(const struct config *config, const struct gateway_connect_options *options,
                        const struct gateway_reporter *reporter)
 {
-  HF_CLEANUP(release) struct connect c = { .config = config, .options = options, .key_file = -1 };
+  HF_CLEANUP(release) struct connect c = { .config = config, .options = options };
   prepare(&c);
   HF_TRY(summarise(&c, reporter));
   for (size_t i = 0; i < HF_ARRAY_LEN(checks); i++)

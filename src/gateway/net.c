@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -88,6 +89,8 @@ static hf_err connect_one(const struct addrinfo *one, int64_t deadline_ms, int *
   }
   if (error)
     return hf_fail(HF_ERR_UNREACHABLE, "%s: %s", text, strerror(error));
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* what is small must not wait for what comes next */
   *ret_fd = fd;
   fd = -1;
   return HF_OK;

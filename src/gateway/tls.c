@@ -2,6 +2,7 @@
 #include "gateway/tls.h"
 
 #include "base/cleanup.h"
+#include "config/address.h"
 #include "gateway/net.h"
 #include "identity/openssl.h"
 
@@ -21,16 +22,13 @@ static void ctx_freep(SSL_CTX **ctx)
   SSL_CTX_free(*ctx);
 }
 
-static void ssl_freep(SSL **ssl)
-{
-  SSL_free(*ssl);
-}
-
-/* What the callbacks see of one connection. */
-struct seen {
+struct tls {
+  SSL *ssl;
+  char address[CONFIG_HOST_MAX + 16];
+  struct tls_peer peer;
   int verify_error;
   char server_name[256];
-  bool ticket;
+  bool ticket, wants_write;
 };
 
 static void name_of(const X509 *certificate, char *out, size_t size)
@@ -43,18 +41,18 @@ static void name_of(const X509 *certificate, char *out, size_t size)
 static int on_verify(int good, X509_STORE_CTX *store)
 {
   SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-  struct seen *seen = SSL_get_app_data(ssl);
-  name_of(X509_STORE_CTX_get0_cert(store), seen->server_name, sizeof(seen->server_name));
-  if (!good && seen->verify_error == X509_V_OK)
-    seen->verify_error = X509_STORE_CTX_get_error(store);
+  struct tls *tls = SSL_get_app_data(ssl);
+  name_of(X509_STORE_CTX_get0_cert(store), tls->server_name, sizeof(tls->server_name));
+  if (!good && tls->verify_error == X509_V_OK)
+    tls->verify_error = X509_STORE_CTX_get_error(store);
   return good;
 }
 
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
   (void)session;
-  struct seen *seen = SSL_get_app_data(ssl);
-  seen->ticket = true;
+  struct tls *tls = SSL_get_app_data(ssl);
+  tls->ticket = true;
   return 0;
 }
 
@@ -73,6 +71,8 @@ static hf_err load_roots(SSL_CTX *ctx, const char *path)
 static hf_err load_identity(SSL_CTX *ctx, const struct tls_identity *identity)
 {
   HF_TRY(load_roots(ctx, identity->root_path));
+  if (!identity->cert_path)
+    return HF_OK;
   if (SSL_CTX_use_certificate_chain_file(ctx, identity->cert_path) != 1)
     return openssl_fail(HF_ERR_CERT_FILE, "the device's certificate ", identity->cert_path);
   if (SSL_CTX_use_PrivateKey(ctx, identity->key) != 1)
@@ -89,6 +89,7 @@ static hf_err new_ctx(const struct tls_identity *identity, SSL_CTX **ret_ctx)
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(ctx, on_session);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
   HF_TRY(load_identity(ctx, identity));
   *ret_ctx = HF_TAKE(ctx);
   return HF_OK;
@@ -104,40 +105,153 @@ static bool name_server(SSL *ssl, const char *host)
   return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-static hf_err new_ssl(SSL_CTX *ctx, int fd, const struct tls_server *server, struct seen *seen, SSL **ret_ssl)
+/* One protocol, its length in front (RFC 7301, section 3.1). */
+static bool ask_protocol(SSL *ssl, const char *alpn)
 {
-  HF_CLEANUP(ssl_freep) SSL *ssl = SSL_new(ctx);
-  if (!ssl || SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, seen) != 1 || !name_server(ssl, server->host))
+  uint8_t list[256];
+  size_t len = alpn ? strlen(alpn) : 0;
+  if (len == 0 || len >= sizeof(list))
+    return len == 0;
+  list[0] = (uint8_t)len;
+  memcpy(list + 1, alpn, len);
+  return SSL_set_alpn_protos(ssl, list, (unsigned)len + 1) == 0;
+}
+
+static hf_err new_tls(int fd, const struct tls_identity *identity, const struct tls_server *server,
+                      struct tls **ret_tls)
+{
+  HF_CLEANUP(ctx_freep) SSL_CTX *ctx = NULL;
+  HF_TRY(new_ctx(identity, &ctx));
+  HF_CLEANUP(tls_freep) struct tls *tls = calloc(1, sizeof(*tls));
+  if (tls)
+    tls->ssl = SSL_new(ctx);
+  if (!tls || !tls->ssl || SSL_set_fd(tls->ssl, fd) != 1 || SSL_set_app_data(tls->ssl, tls) != 1 ||
+      !name_server(tls->ssl, server->host) || !ask_protocol(tls->ssl, server->alpn))
     return hf_fail(HF_ERR_NO_MEMORY, "TLS with %s", server->peer.address);
-  *ret_ssl = HF_TAKE(ssl);
+  snprintf(tls->address, sizeof(tls->address), "%s", server->peer.address);
+  tls->peer = (struct tls_peer){ tls->address, server->peer.url_key, server->peer.root_key };
+  snprintf(tls->server_name, sizeof(tls->server_name), "?");
+  *ret_tls = HF_TAKE(tls);
   return HF_OK;
 }
 
-/* After a call that did not succeed: waits, or says why it failed. */
-static hf_err go_on(SSL *ssl, int rc, const struct tls_server *server, const struct seen *seen, int64_t deadline_ms)
+/* Why a call failed for good. */
+static hf_err failure(struct tls *tls)
 {
-  switch (SSL_get_error(ssl, rc)) {
-  case SSL_ERROR_WANT_READ:
-    return net_wait(SSL_get_fd(ssl), POLLIN, deadline_ms, server->peer.address);
-  case SSL_ERROR_WANT_WRITE:
-    return net_wait(SSL_get_fd(ssl), POLLOUT, deadline_ms, server->peer.address);
-  default:
-    return seen->verify_error != X509_V_OK ? tls_error_server(&server->peer, seen->verify_error, seen->server_name)
-                                           : tls_error_handshake(&server->peer);
-  }
+  return tls->verify_error != X509_V_OK ? tls_error_server(&tls->peer, tls->verify_error, tls->server_name)
+                                        : tls_error_handshake(&tls->peer);
 }
 
-static hf_err await_refusal(SSL *ssl, const struct tls_server *server, const struct seen *seen)
+/* After a call that did not succeed: waits, or says why it failed. */
+static hf_err go_on(struct tls *tls, int rc, int64_t deadline_ms)
+{
+  int error = SSL_get_error(tls->ssl, rc);
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+    return failure(tls);
+  return net_wait(SSL_get_fd(tls->ssl), error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline_ms, tls->address);
+}
+
+hf_err tls_open(int fd, const struct tls_identity *identity, const struct tls_server *server, int64_t deadline_ms,
+                struct tls **ret_tls)
+{
+  HF_CLEANUP(tls_freep) struct tls *tls = NULL;
+  HF_TRY(new_tls(fd, identity, server, &tls));
+  for (;;) {
+    ERR_clear_error();
+    int rc = SSL_connect(tls->ssl);
+    if (rc == 1)
+      break;
+    HF_TRY(go_on(tls, rc, deadline_ms));
+  }
+  *ret_tls = HF_TAKE(tls);
+  return HF_OK;
+}
+
+struct tls *tls_free(struct tls *tls)
+{
+  if (!tls)
+    return NULL;
+  ERR_clear_error();
+  if (tls->ssl && SSL_is_init_finished(tls->ssl))
+    SSL_shutdown(tls->ssl);
+  SSL_free(tls->ssl);
+  ERR_clear_error();
+  free(tls);
+  return NULL;
+}
+
+static hf_err ended(struct tls *tls, int error)
+{
+  unsigned long code = ERR_peek_last_error();
+  bool quiet = error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && code == 0) ||
+               ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+  if (!quiet)
+    return failure(tls);
+  ERR_clear_error();
+  return hf_fail(HF_ERR_LOST, "%s closed it", tls->address);
+}
+
+/* What a read or write that brought nothing means. */
+static hf_err nothing(struct tls *tls, int rc)
+{
+  int error = SSL_get_error(tls->ssl, rc);
+  tls->wants_write = error == SSL_ERROR_WANT_WRITE;
+  return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? HF_OK : ended(tls, error);
+}
+
+hf_err tls_read(struct tls *tls, void *data, size_t size, size_t *ret_len)
+{
+  size_t len = 0;
+  ERR_clear_error();
+  int rc = SSL_read_ex(tls->ssl, data, size, &len);
+  if (rc != 1)
+    HF_TRY(nothing(tls, rc));
+  *ret_len = rc == 1 ? len : 0;
+  return HF_OK;
+}
+
+hf_err tls_write(struct tls *tls, const void *data, size_t len, size_t *ret_len)
+{
+  size_t written = 0;
+  ERR_clear_error();
+  int rc = SSL_write_ex(tls->ssl, data, len, &written);
+  if (rc != 1)
+    HF_TRY(nothing(tls, rc));
+  *ret_len = rc == 1 ? written : 0;
+  return HF_OK;
+}
+
+bool tls_wants_write(const struct tls *tls)
+{
+  return tls->wants_write;
+}
+
+bool tls_pending(const struct tls *tls)
+{
+  return SSL_has_pending(tls->ssl);
+}
+
+uint64_t tls_sent(const struct tls *tls)
+{
+  return BIO_number_written(SSL_get_wbio(tls->ssl));
+}
+
+void tls_describe(const struct tls *tls, char result[TLS_RESULT_MAX])
+{
+  snprintf(result, TLS_RESULT_MAX, "%s, server '%s'", SSL_get_version(tls->ssl), tls->server_name);
+}
+
+static hf_err await_refusal(struct tls *tls)
 {
   int64_t deadline_ms = net_now_ms() + REFUSAL_MS;
-  while (!seen->ticket && SSL_version(ssl) >= TLS1_3_VERSION) {
+  while (!tls->ticket && SSL_version(tls->ssl) >= TLS1_3_VERSION) {
     uint8_t byte;
     ERR_clear_error();
-    int rc = SSL_peek(ssl, &byte, 1);
+    int rc = SSL_peek(tls->ssl, &byte, 1);
     if (rc == 1)
       return HF_OK;
-    hf_err e = go_on(ssl, rc, server, seen, deadline_ms);
-    if (seen->ticket || e.code == HF_ERR_TIMEOUT)
+    hf_err e = go_on(tls, rc, deadline_ms);
+    if (tls->ticket || e.code == HF_ERR_TIMEOUT)
       return HF_OK;
     HF_TRY(e);
   }
@@ -147,20 +261,9 @@ static hf_err await_refusal(SSL *ssl, const struct tls_server *server, const str
 hf_err tls_handshake(int fd, const struct tls_identity *identity, const struct tls_server *server, int64_t deadline_ms,
                      char result[TLS_RESULT_MAX])
 {
-  struct seen seen = { .server_name = "?" };
-  HF_CLEANUP(ctx_freep) SSL_CTX *ctx = NULL;
-  HF_TRY(new_ctx(identity, &ctx));
-  HF_CLEANUP(ssl_freep) SSL *ssl = NULL;
-  HF_TRY(new_ssl(ctx, fd, server, &seen, &ssl));
-  for (;;) {
-    ERR_clear_error();
-    int rc = SSL_connect(ssl);
-    if (rc == 1)
-      break;
-    HF_TRY(go_on(ssl, rc, server, &seen, deadline_ms));
-  }
-  HF_TRY(await_refusal(ssl, server, &seen));
-  snprintf(result, TLS_RESULT_MAX, "%s, server '%s'", SSL_get_version(ssl), seen.server_name);
-  SSL_shutdown(ssl);
+  HF_CLEANUP(tls_freep) struct tls *tls = NULL;
+  HF_TRY(tls_open(fd, identity, server, deadline_ms, &tls));
+  HF_TRY(await_refusal(tls));
+  tls_describe(tls, result);
   return HF_OK;
 }

@@ -27,6 +27,19 @@ static void refuses_past_its_limit_and_keeps_what_it_has(void **state)
   assert_string_equal(hf_buf_str(&buf), "12345678");
 }
 
+static void drops_from_the_front(void **state)
+{
+  (void)state;
+  HF_CLEANUP(hf_buf_free) struct hf_buf buf = HF_BUF(8);
+  hf_buf_drop(&buf, 0);
+  assert_hf_ok(hf_buf_add(&buf, "12345678", 8));
+  hf_buf_drop(&buf, 3);
+  assert_string_equal(hf_buf_str(&buf), "45678");
+  assert_hf_ok(hf_buf_add(&buf, "abc", 3));
+  hf_buf_drop(&buf, 8);
+  assert_int_equal(buf.len, 0);
+}
+
 static void integers_are_big_endian_both_ways(void **state)
 {
   (void)state;
@@ -114,6 +127,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(adds_in_order_and_grows),
     cmocka_unit_test(refuses_past_its_limit_and_keeps_what_it_has),
+    cmocka_unit_test(drops_from_the_front),
     cmocka_unit_test(integers_are_big_endian_both_ways),
     cmocka_unit_test(a_short_read_takes_nothing),
     cmocka_unit_test(a_reserved_room_becomes_part_when_committed),

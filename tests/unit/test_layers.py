@@ -33,8 +33,6 @@ OWNERS = {
     "lmdb.h": {"store"},
     "argon2.h": {"token", "ca"},
     "jansson.h": {"config", "cli"},
-    "MQTTAsync.h": {"gateway"},
-    "MQTTClient.h": {"gateway"},
     "event2/event.h": {"ca"},
     "event2/http.h": {"ca"},
     "curl/curl.h": {"identity"},
