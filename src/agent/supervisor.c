@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/supervisor.h"
 
-#include "agent/notify.h"
 #include "agent/worker.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "p11/pin.h"
 #include "policy/policy.h"
 
@@ -62,7 +62,7 @@ static void child(struct supervisor *s, int control)
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-  notify_forget();
+  hf_notify_forget();
   for (size_t i = 0; i < s->options.module_env_count; i++)
     putenv(s->options.module_env[i]);
   for (enum socket_kind i = 0; i < SOCKET_KINDS; i++)
@@ -205,11 +205,11 @@ static void hear(struct supervisor *s)
     s->accepted = report.accepted;
     if (report.word == WORKER_READY) {
       hf_log(HF_LOG_INFO, "ready (worker %d)", (int)s->worker);
-      notify_systemd("READY=1\nSTATUS=Serving");
+      hf_notify("READY=1\nSTATUS=Serving");
     } else if (report.word == WORKER_HUNG) {
       snprintf(s->hung_in, sizeof(s->hung_in), "%s", report.what);
     } else {
-      notify_systemd("WATCHDOG=1");
+      hf_notify("WATCHDOG=1");
       check_memory(s);
     }
   }
@@ -268,11 +268,11 @@ static void reload(struct supervisor *s)
   forget_wrong_pins(s);
   char state[96];
   snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
-  notify_systemd(state);
+  hf_notify(state);
   hf_err e = read_again(s);
   if (hf_failed(e))
     hf_ignore(hf_log_err(e, "nothing was changed"));
-  notify_systemd("READY=1");
+  hf_notify("READY=1");
 }
 
 static void on_signals(struct supervisor *s)
@@ -284,7 +284,7 @@ static void on_signals(struct supervisor *s)
     } else if (info.ssi_signo == SIGHUP) {
       reload(s);
     } else {
-      notify_systemd("STOPPING=1");
+      hf_notify("STOPPING=1");
       end_worker(s, ENDING_STOP);
     }
   }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/notify.h"
+#include "base/notify.h"
 
 #include "base/cleanup.h"
 
@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-void notify_systemd(const char *state)
+void hf_notify(const char *state)
 {
   const char *path = getenv("NOTIFY_SOCKET");
   struct sockaddr_un to = { .sun_family = AF_UNIX };
@@ -24,7 +24,7 @@ void notify_systemd(const char *state)
     return;
 }
 
-void notify_forget(void)
+void hf_notify_forget(void)
 {
   static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
                                        "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES" };
