@@ -54,6 +54,17 @@ static bool is_uri(const char *value)
   return uri_is_pkcs11(value) && !hf_failed(uri_parse(value, &uri));
 }
 
+static bool is_certificate(const char *value)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  if (!uri_is_pkcs11(value))
+    return is_path(value);
+  if (hf_failed(uri_parse(value, &uri)))
+    return false;
+  const char *type = uri_get(&uri, URI_TYPE);
+  return !uri_get(&uri, URI_PIN_VALUE) && (!type || strcmp(type, "cert") == 0);
+}
+
 static bool is_address(const char *value)
 {
   struct config_address address;
@@ -160,6 +171,8 @@ struct type_row {
 static const struct type_row types[CONFIG_TYPE_COUNT] = {
   [CONFIG_TYPE_ID] = { "id", is_id, "1 to 64 printable characters without '/', '+' and '#'" },
   [CONFIG_TYPE_PATH] = { "path", is_path, "an absolute path" },
+  [CONFIG_TYPE_CERTIFICATE] = { "certificate", is_certificate,
+                                "an absolute path, or a PKCS #11 URI like pkcs11:token=NAME;object=KEY;type=cert" },
   [CONFIG_TYPE_BOOL] = { "bool", is_bool, "true or false" },
   [CONFIG_TYPE_ENUM] = { "enum", NULL, NULL /* by the row's choices */ },
   [CONFIG_TYPE_URI] = { "uri", is_uri, "a PKCS #11 URI, like pkcs11:token=NAME;object=KEY;type=private" },

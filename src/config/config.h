@@ -28,8 +28,8 @@
 /* X(id, key, type, default or NULL, what an enum may be or NULL, help) */
 #define CONFIG_TABLE(X)                                                                                                \
   X(DEVICE_ID, "device.id", ID, NULL, NULL, "Name of the device; without it, the certificate's CN")                    \
-  X(DEVICE_CERT_PATH, "device.cert_path", PATH, CONFIG_DEVICE_DIR "certificate.pem", NULL,                             \
-    "The device's certificate (PEM), its chain after it")                                                              \
+  X(DEVICE_CERT_PATH, "device.cert_path", CERTIFICATE, CONFIG_DEVICE_DIR "certificate.pem", NULL,                      \
+    "The device's certificate (PEM), its chain after it; or where it is in the HSM: a PKCS #11 URI, type=cert")        \
   X(DEVICE_CSR_PATH, "device.csr_path", PATH, CONFIG_DEVICE_DIR "device.csr", NULL,                                    \
     "Where the device's certificate signing request is written")                                                       \
   X(DEVICE_KEY_PATH, "device.key_path", PATH, CONFIG_DEVICE_DIR "private-key.pem", NULL,                               \
@@ -107,6 +107,7 @@ enum config_key {
 enum config_type {
   CONFIG_TYPE_ID,
   CONFIG_TYPE_PATH,
+  CONFIG_TYPE_CERTIFICATE, /* a path, or a PKCS #11 URI without a PIN in it */
   CONFIG_TYPE_BOOL,
   CONFIG_TYPE_ENUM,
   CONFIG_TYPE_URI,

@@ -62,7 +62,7 @@ static struct tls_server tls_server(const struct connect *c)
 {
   return (struct tls_server){ .host = c->address.host,
                               .peer = { c->address_text, config_row(CONFIG_MQTT_URL)->key,
-                                        config_row(CONFIG_MQTT_ROOT_CERT_PATH)->key } };
+                                        config_row(CONFIG_MQTT_ROOT_CERT_PATH)->key, DEFAULT_PORT } };
 }
 
 static hf_err check_mode(const struct connect *c)

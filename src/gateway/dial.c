@@ -17,7 +17,7 @@ static hf_err start_tls(const struct dial_options *options, EVP_PKEY *key, int f
   struct tls_identity identity = options->identity;
   const struct tls_server server = { .host = options->address.host,
                                      .alpn = options->alpn,
-                                     .peer = { address, options->url_key, options->root_key } };
+                                     .peer = { address, options->url_key, options->root_key, "8883" } };
   if (key)
     identity.key = key;
   return tls_open(fd, &identity, &server, deadline_ms, ret_tls);

@@ -4,7 +4,9 @@
 #include "base/cleanup.h"
 #include "config/address.h"
 #include "gateway/net.h"
+#include "identity/chain.h"
 #include "identity/openssl.h"
+#include "identity/tls_identity.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -73,11 +75,9 @@ static hf_err load_identity(SSL_CTX *ctx, const struct tls_identity *identity)
   HF_TRY(load_roots(ctx, identity->root_path));
   if (!identity->cert_path)
     return HF_OK;
-  if (SSL_CTX_use_certificate_chain_file(ctx, identity->cert_path) != 1)
-    return openssl_fail(HF_ERR_CERT_FILE, "the device's certificate ", identity->cert_path);
-  if (SSL_CTX_use_PrivateKey(ctx, identity->key) != 1)
-    return openssl_fail(HF_ERR_KEY_MISMATCH, "", identity->cert_path);
-  return HF_OK;
+  HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = NULL;
+  HF_TRY(chain_read(identity->cert_path, &chain));
+  return tls_identity_use(ctx, chain, identity->key, identity->cert_path);
 }
 
 static hf_err new_ctx(const struct tls_identity *identity, SSL_CTX **ret_ctx)
@@ -129,7 +129,8 @@ static hf_err new_tls(int fd, const struct tls_identity *identity, const struct 
       !name_server(tls->ssl, server->host) || !ask_protocol(tls->ssl, server->alpn))
     return hf_fail(HF_ERR_NO_MEMORY, "TLS with %s", server->peer.address);
   snprintf(tls->address, sizeof(tls->address), "%s", server->peer.address);
-  tls->peer = (struct tls_peer){ tls->address, server->peer.url_key, server->peer.root_key };
+  tls->peer = server->peer;
+  tls->peer.address = tls->address;
   snprintf(tls->server_name, sizeof(tls->server_name), "?");
   *ret_tls = HF_TAKE(tls);
   return HF_OK;

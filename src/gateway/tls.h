@@ -21,7 +21,7 @@ struct tls_identity {
 struct tls_server {
   const char *host;     /* the name that its certificate must bear; an IPv6 address without brackets */
   const char *alpn;     /* the protocol to ask for (RFC 7301); NULL: none */
-  struct tls_peer peer; /* the keys of the configuration are constants */
+  struct tls_peer peer; /* all but its address are constants */
 };
 
 enum { TLS_RESULT_MAX = 512 };

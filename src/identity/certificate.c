@@ -1,39 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/certificate.h"
 
-#include "base/file.h"
+#include "identity/certificate_text.h"
+#include "identity/chain.h"
+#include "identity/key.h"
 
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <time.h>
 
-enum { CERT_FILE_MAX = 1024 * 1024, MESSAGE_LEN = 32 };
-
-static void bio_freep(BIO **bio)
-{
-  BIO_free(*bio);
-}
+enum { MESSAGE_LEN = 32 };
 
 static void md_ctx_freep(EVP_MD_CTX **ctx)
 {
   EVP_MD_CTX_free(*ctx);
 }
 
-hf_err certificate_read(const char *path, X509 **ret_certificate)
+hf_err certificate_read(const char *where, X509 **ret_certificate)
 {
-  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(CERT_FILE_MAX);
-  hf_err e = hf_file_read(path, &text);
+  HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = NULL;
+  hf_err e = chain_read(where, &chain);
   if (e.code == HF_ERR_NOT_FOUND)
     return hf_hint(e, "Put the device's certificate there, or set device.cert_path to where it is.");
   HF_TRY(e);
-  HF_CLEANUP(bio_freep) BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
-  X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-  ERR_clear_error();
-  if (!certificate)
-    return hf_fail(HF_ERR_CERT_FILE, "%s", path);
-  *ret_certificate = certificate;
+  *ret_certificate = sk_X509_shift(chain);
   return HF_OK;
 }
 
@@ -46,27 +35,21 @@ void certificate_cn(const X509 *certificate, char out[CERTIFICATE_CN_MAX])
     return;
   unsigned char *text = NULL;
   int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-  if (len > 0)
+  /* A NUL in it could make two names look alike. */
+  if (len > 0 && len < CERTIFICATE_CN_MAX && !memchr(text, '\0', (size_t)len))
     snprintf(out, CERTIFICATE_CN_MAX, "%.*s", len, (const char *)text);
   OPENSSL_free(text);
 }
 
-static void format_time(const ASN1_TIME *when, char *out, size_t size)
-{
-  struct tm tm;
-  if (ASN1_TIME_to_tm(when, &tm) != 1 || strftime(out, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-    snprintf(out, size, "an unreadable time");
-}
-
 static hf_err check_time(const X509 *certificate, const char *path)
 {
-  char when[64];
+  char when[CERTIFICATE_TIME_MAX];
   if (X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0) {
-    format_time(X509_get0_notBefore(certificate), when, sizeof(when));
+    certificate_time(X509_get0_notBefore(certificate), when);
     return hf_hint(hf_fail(HF_ERR_CERT_INVALID, "%s is valid from %s", path, when), "Check the device's clock.");
   }
   if (X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0) {
-    format_time(X509_get0_notAfter(certificate), when, sizeof(when));
+    certificate_time(X509_get0_notAfter(certificate), when);
     return hf_hint(hf_fail(HF_ERR_CERT_INVALID, "%s expired on %s", path, when),
                    "Have it renewed; and check the device's clock.");
   }
@@ -120,12 +103,18 @@ static bool verifies(EVP_PKEY *public_key, const char *hash, const struct hf_buf
   return good;
 }
 
+static hf_err no_public_key(const char *path)
+{
+  ERR_clear_error();
+  return hf_hint(hf_fail(HF_ERR_CERT_INVALID, "OpenSSL cannot use the public key in %s", path),
+                 "If $OPENSSL_CONF names providers, it must name and activate 'default', too.");
+}
+
 static hf_err find_proof(EVP_PKEY *public_key, const char *path, const struct p11_key *key,
                          const struct proof_row **ret_proof)
 {
   if (!public_key)
-    return hf_hint(hf_fail(HF_ERR_CERT_INVALID, "OpenSSL cannot use the public key in %s", path),
-                   "If $OPENSSL_CONF names providers, it must name and activate 'default', too.");
+    return no_public_key(path);
   for (size_t i = 0; i < HF_ARRAY_LEN(proofs); i++) {
     if (proofs[i].type != p11_key_public(key)->type)
       continue;
@@ -150,4 +139,19 @@ hf_err certificate_check_key(X509 *certificate, const char *path, struct p11_key
   if (!verifies(public_key, proof->how.hash, &signature, message))
     return hf_fail(HF_ERR_KEY_MISMATCH, "%s does not verify what the key signs", path);
   return HF_OK;
+}
+
+hf_err certificate_check_pair(const X509 *certificate, const char *path, EVP_PKEY *key)
+{
+  EVP_PKEY *public_key = X509_get0_pubkey(certificate);
+  if (!public_key)
+    return no_public_key(path);
+  bool same = EVP_PKEY_eq(public_key, key) == 1;
+  ERR_clear_error();
+  if (same)
+    return HF_OK;
+  char ours[IDENTITY_KEY_TEXT_MAX], its[IDENTITY_KEY_TEXT_MAX];
+  identity_key_describe(key, ours, sizeof(ours));
+  identity_key_describe(public_key, its, sizeof(its));
+  return hf_fail(HF_ERR_KEY_MISMATCH, "%s is for another key (%s) than the one in the HSM (%s)", path, its, ours);
 }

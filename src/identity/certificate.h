@@ -7,17 +7,17 @@
 
 #include <openssl/x509.h>
 
-#define CERTIFICATE_CN_MAX 65 /* ub-common-name, in UTF-8 here cut there, and a NUL */
+#define CERTIFICATE_CN_MAX (4 * 64 + 1) /* ub-common-name is 64 characters; in UTF-8, and a NUL */
 
-/* The first one in a PEM file. Fails with CERT_FILE, NOT_FOUND, PERMISSION. */
-hf_err certificate_read(const char *path, X509 **ret_certificate);
+/* The first one of chain_read, which tells where from and how it fails. */
+hf_err certificate_read(const char *where, X509 **ret_certificate);
 
 static inline void certificate_freep(X509 **certificate)
 {
   X509_free(*certificate);
 }
 
-/* The subject's CN; "" where it has none. */
+/* The subject's CN; "" where it has none, or one that is too long or holds a NUL. */
 void certificate_cn(const X509 *certificate, char out[CERTIFICATE_CN_MAX]);
 
 /* Fails with CERT_INVALID where it is expired, not yet valid, or its CN is not the device's id. path is for the text. */
@@ -25,5 +25,8 @@ hf_err certificate_check(const X509 *certificate, const char *path, const char *
 
 /* Signs with the key in the HSM and verifies with the certificate's public key. Fails with KEY_MISMATCH. */
 hf_err certificate_check_key(X509 *certificate, const char *path, struct p11_key *key);
+
+/* Whether its public key is this key's (identity_key_load); nothing is signed. Fails with KEY_MISMATCH. */
+hf_err certificate_check_pair(const X509 *certificate, const char *path, EVP_PKEY *key);
 
 #endif

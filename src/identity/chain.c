@@ -70,14 +70,16 @@ hf_err chain_parse(struct hf_slice text, const char *where, STACK_OF(X509) * *re
 {
   if (text.len > CHAIN_FILE_MAX)
     return hf_fail(HF_ERR_CERT_FILE, "%s has %zu bytes; %d are allowed", where, text.len, CHAIN_FILE_MAX);
+  if (text.len == 0)
+    return hf_fail(HF_ERR_CERT_FILE, "%s holds nothing", where);
   HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = sk_X509_new_null();
   if (!chain)
     return hf_fail(HF_ERR_NO_MEMORY, "%s", where);
   ERR_clear_error();
-  bool der = text.len && text.data[0] == 0x30;
+  bool der = text.data[0] == 0x30;
   HF_TRY(der ? parse_der(text, where, chain) : parse_pem(text, where, chain));
   if (sk_X509_num(chain) == 0)
-    return hf_fail(HF_ERR_CERT_FILE, "%s holds %s", where, text.len ? "no certificate" : "nothing");
+    return hf_fail(HF_ERR_CERT_FILE, "%s holds no certificate", where);
   *ret_chain = HF_TAKE(chain);
   return HF_OK;
 }

@@ -25,7 +25,7 @@ static const struct code_row {
   { CURLE_COULDNT_CONNECT, HF_ERR_UNREACHABLE, NULL, "Check host and port in {url}, and that it runs." },
   { CURLE_OPERATION_TIMEDOUT, HF_ERR_TIMEOUT, NULL, "Check that the server in {url} runs, and try again." },
   { CURLE_URL_MALFORMAT, HF_ERR_CONFIG, "not a URL", "Correct {url}." },
-  { CURLE_SSL_CONNECT_ERROR, HF_ERR_TLS, NULL, "Check that TLS is spoken on the port in {url}." },
+  { CURLE_SSL_CONNECT_ERROR, HF_ERR_TLS, NULL, "Check that TLS is spoken on the port in {url} (usually {port})." },
   { CURLE_GOT_NOTHING, HF_ERR_HTTP, "it closed the connection without an answer", "See the server's log." },
   { CURLE_UNSUPPORTED_PROTOCOL, HF_ERR_HTTP, "its answer is no HTTP", "Check the port in {url}." },
   { CURLE_WEIRD_SERVER_REPLY, HF_ERR_HTTP, "its answer is no HTTP", "Check the port in {url}." },

@@ -28,7 +28,7 @@ struct http {
 
 static inline struct tls_peer http_peer(const struct http *http)
 {
-  return (struct tls_peer){ http->address, http->options.url_key, http->options.root_key };
+  return (struct tls_peer){ http->address, http->options.url_key, http->options.root_key, "443" };
 }
 
 /* "HOST[:PORT]" of a URL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/http_private.h"
+#include "identity/tls_identity.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -45,27 +46,14 @@ static void on_info(const SSL *ssl, int where, int value)
     http->failed = tls_error_handshake(&peer);
 }
 
-static hf_err use_identity(SSL_CTX *ctx, const struct http_options *options)
-{
-  if (!options->chain || !options->key)
-    return HF_OK;
-  if (SSL_CTX_use_certificate(ctx, sk_X509_value(options->chain, 0)) != 1)
-    return openssl_fail(HF_ERR_CERT_FILE, "the device's certificate", "");
-  for (int i = 1; i < sk_X509_num(options->chain); i++)
-    if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(options->chain, i)) != 1)
-      return openssl_fail(HF_ERR_CERT_FILE, "the device's certificate chain", "");
-  if (SSL_CTX_use_PrivateKey(ctx, options->key) != 1)
-    return openssl_fail(HF_ERR_KEY_MISMATCH, "the device's certificate and key", "");
-  return HF_OK;
-}
-
 CURLcode http_tls_setup(CURL *curl, void *ctx, void *arg)
 {
   (void)curl;
   struct http *http = arg;
   pthread_once(&index_once, make_index);
   ERR_clear_error();
-  http->failed = use_identity(ctx, &http->options);
+  http->failed =
+      http->options.chain ? tls_identity_use(ctx, http->options.chain, http->options.key, "the device") : HF_OK;
   if (hf_failed(http->failed) || SSL_CTX_set_ex_data(ctx, http_index, http) != 1)
     return CURLE_ABORTED_BY_CALLBACK;
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);

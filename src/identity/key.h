@@ -15,6 +15,8 @@ hf_err identity_key_load(const char *uri, EVP_PKEY **ret_key);
 /* The digest that this key signs with: SHA-256; SHA-384 and SHA-512 for P-384 and P-521; NULL for Ed25519, which has its own. */
 const EVP_MD *identity_key_digest(const EVP_PKEY *key);
 
+enum { IDENTITY_KEY_TEXT_MAX = 64 };
+
 /* "RSA 2048", "EC P-256", "Ed25519": for people. */
 void identity_key_describe(const EVP_PKEY *key, char *out, size_t size);
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/tls_error.h"
 
+#include "base/buf.h"
 #include "identity/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <stdbool.h>
+
+enum { HINT_MAX = 1024 };
 
 #define HINT_TRUST "Set {root} to the certificate of the CA that issued the server's."
 #define HINT_CLOCK "Have the server's certificate renewed; and check the device's clock."
@@ -53,9 +56,9 @@ static const struct reason_row handshake_reasons[] = {
   { SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "it could not verify a signature of ours",
     "Perhaps it trusts another CA of the same name as the one that issued the device's certificate." },
   { SSL_R_TLSV1_UNRECOGNIZED_NAME, "it does not know this host name", HINT_NAME },
-  { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port", "Check the port in {url}." },
+  { SSL_R_WRONG_VERSION_NUMBER, "no TLS is spoken on this port", "Check the port in {url}; usually it is {port}." },
   { SSL_R_UNEXPECTED_EOF_WHILE_READING, "it closed the connection",
-    "Check that TLS is spoken on the port in {url}; see the server's log." },
+    "Check that TLS is spoken on the port in {url} ({port}, as a rule); see the server's log." },
 };
 
 static const struct reason_row *find(const struct reason_row *rows, size_t count, int code)
@@ -66,13 +69,30 @@ static const struct reason_row *find(const struct reason_row *rows, size_t count
   return NULL;
 }
 
+/* What stands for "{name}..."; NULL where it is none of ours. */
+static const char *placeholder(const struct tls_peer *peer, const char *name, size_t len)
+{
+  const struct {
+    const char *name, *value;
+  } all[] = { { "{url}", peer->url_key }, { "{root}", peer->root_key }, { "{port}", peer->usual_port } };
+  for (size_t i = 0; i < HF_ARRAY_LEN(all); i++)
+    if (strlen(all[i].name) == len && strncmp(all[i].name, name, len) == 0)
+      return all[i].value;
+  return NULL;
+}
+
 hf_err tls_error_hint(const struct tls_peer *peer, const char *hint, hf_err e)
 {
-  const char *mark = strchr(hint, '{');
-  if (!mark)
-    return hf_hint(e, "%s", hint);
-  const char *key = mark[1] == 'u' ? peer->url_key : peer->root_key;
-  return hf_hint(e, "%.*s%s%s", (int)(mark - hint), hint, key, strchr(mark, '}') + 1);
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(HINT_MAX);
+  for (const char *at = hint; *at;) {
+    size_t len = *at == '{' ? strcspn(at, "}") + 1 : strcspn(at, "{");
+    const char *value = placeholder(peer, at, len);
+    /* One that does not fit is cut. */
+    hf_ignore(value ? hf_buf_add_str(&text, value) : hf_buf_add(&text, at, len));
+    at += len;
+  }
+  const char *shown = hf_buf_str(&text);
+  return shown ? hf_hint(e, "%s", shown) : e;
 }
 
 hf_err tls_error_server(const struct tls_peer *peer, int verify_error, const char *name)

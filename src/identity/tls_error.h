@@ -9,6 +9,7 @@
 struct tls_peer {
   const char *address;            /* for texts: "host:port" */
   const char *url_key, *root_key; /* the configuration's keys that say where it is and whom we trust: "mqtt.url" */
+  const char *usual_port;         /* "8883" */
 };
 
 /* Why we do not take the server: an X509_V_ERR_ code, and the name in its certificate. */
@@ -20,7 +21,7 @@ hf_err tls_error_handshake(const struct tls_peer *peer);
 /* Why the server ended it: an alert's number (RFC 8446, section 6). */
 hf_err tls_error_alert(const struct tls_peer *peer, int alert);
 
-/* A hint in which {url} or {root} stands for the peer's key of the configuration, once. Returns e. */
+/* A hint in which {url}, {root} and {port} stand for what the peer has. Returns e. */
 hf_err tls_error_hint(const struct tls_peer *peer, const char *hint, hf_err e);
 
 #endif

@@ -13,7 +13,10 @@ static const struct {
   const char *bad[10];
 } values[] = {
   { CONFIG_DEVICE_ID, { "device-1", "Gerät 7", ID_64 }, { "", "a/b", "a+", "#", "tab\there", ID_64 "x" } },
-  { CONFIG_DEVICE_CERT_PATH, { "/a", "/etc/x y.pem" }, { "", "cert.pem", "./a", "~/a", "/new\nline" } },
+  { CONFIG_DEVICE_CSR_PATH, { "/a", "/etc/x y.pem" }, { "", "cert.pem", "./a", "~/a", "/new\nline" } },
+  { CONFIG_DEVICE_CERT_PATH,
+    { "/a", "pkcs11:token=t;object=c", "pkcs11:token=t;id=%01;type=cert?module-path=/m.so" },
+    { "", "cert.pem", "/new\nline", "pkcs11:token=t;type=private", "pkcs11:token=t;type=cert?pin-value=1" } },
   { CONFIG_MQTT_BRIDGE_BUILT_IN, { "true", "false" }, { "", "yes", "1", "True" } },
   { CONFIG_DEVICE_CRYPTOKI_MODE, { "off", "module", "socket" }, { "", "mod", "modules", "off|module", "|" } },
   { CONFIG_DEVICE_KEY_URI,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The device's certificate: read, and judged before the network is asked. */
 #include "identity/certificate.h"
-#include "hf_test.h"
+#include "identity/certificate_text.h"
+#include "identity_rig.h"
 
 #include <openssl/pem.h>
 
@@ -88,6 +89,64 @@ static void test_the_common_name(void **state)
   }
 }
 
+static void test_long_and_crooked_names(void **state)
+{
+  (void)state;
+  /* 64 characters of 2 bytes each are within X.509's limit. */
+  char name[2 * 64 + 1] = "", cn[CERTIFICATE_CN_MAX];
+  for (size_t i = 0; i < 64; i++)
+    memcpy(name + 2 * i, "ä", 3);
+  X509 *certificate = make(name, -60, 3600);
+  certificate_cn(certificate, cn);
+  assert_string_equal(cn, name);
+  X509_free(certificate);
+  certificate = make("dev", -60, 3600);
+  X509_NAME_ENTRY *entry = X509_NAME_get_entry(X509_get_subject_name(certificate), 0);
+  assert_int_equal(X509_NAME_ENTRY_set_data(entry, MBSTRING_UTF8, (const unsigned char *)"dev\0ice", 7), 1);
+  certificate_cn(certificate, cn);
+  assert_string_equal(cn, "");
+  X509_free(certificate);
+}
+
+static void test_whose_key_it_is(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < HF_ARRAY_LEN(rig_kinds); i++) {
+    HF_CLEANUP(openssl_pkey_freep) EVP_PKEY *key = rig_key(rig_kinds[i]), *other = rig_key(rig_kinds[i]);
+    HF_CLEANUP(openssl_x509_freep) X509 *certificate = rig_self_signed("dev", PROFILE_CLIENT, key);
+    assert_hf_ok(certificate_check_pair(certificate, "/c.pem", key));
+    assert_hf_err(certificate_check_pair(certificate, "/c.pem", other), KEY_MISMATCH);
+    assert_contains(hf_err_context(), "/c.pem is for another key");
+  }
+}
+
+static void test_it_is_told_in_words(void **state)
+{
+  (void)state;
+  static const char *const alt_names[] = { "DNS:dev.local", "IP:192.0.2.1", "IP:2001:db8::1", "URI:urn:dev:1" };
+  const struct profile_names names = {
+    .common_name = "Gerät, 1", .organization = "Acme", .alt_names = alt_names, .alt_name_count = HF_ARRAY_LEN(alt_names)
+  };
+  const struct issue_options options = { .names = &names, .lifetime_s = 3600, .path_length = -1 };
+  HF_CLEANUP(openssl_pkey_freep) EVP_PKEY *key = rig_key("P-256");
+  HF_CLEANUP(openssl_x509_freep) X509 *certificate = NULL;
+  assert_hf_ok(issue_self_signed(&options, key, &certificate));
+  HF_CLEANUP(hf_buf_free) struct hf_buf name = HF_BUF(256), serial = HF_BUF(256), sha1 = HF_BUF(256), alt = HF_BUF(256);
+  assert_hf_ok(certificate_name_text(X509_get_subject_name(certificate), &name));
+  assert_string_equal(hf_buf_str(&name), "CN=Gerät\\, 1, O=Acme");
+  assert_hf_ok(certificate_serial_text(certificate, &serial));
+  assert_int_equal(serial.len, 2 * ISSUE_SERIAL_LEN);
+  assert_hf_ok(certificate_thumbprint_text(certificate, EVP_sha1(), &sha1));
+  assert_int_equal(sha1.len, 40);
+  HF_CLEANUP(profile_alt_names_freep)
+  GENERAL_NAMES *found = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+  for (int i = 0; i < sk_GENERAL_NAME_num(found); i++) {
+    hf_buf_free(&alt);
+    assert_hf_ok(certificate_alt_name_text(sk_GENERAL_NAME_value(found, i), &alt));
+    assert_string_equal(hf_buf_str(&alt), alt_names[i]);
+  }
+}
+
 static const struct {
   const char *cn;
   long from, until;
@@ -126,6 +185,9 @@ int main(void)
     cmocka_unit_test(test_reads_the_first_certificate_of_a_file),
     cmocka_unit_test(test_what_is_no_certificate_is_named),
     cmocka_unit_test(test_the_common_name),
+    cmocka_unit_test(test_long_and_crooked_names),
+    cmocka_unit_test(test_whose_key_it_is),
+    cmocka_unit_test(test_it_is_told_in_words),
     cmocka_unit_test(test_who_and_when),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
