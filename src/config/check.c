@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "config/address.h"
+#include "config/rules.h"
 #include "uri/uri.h"
 
 #include <arpa/inet.h>
@@ -12,8 +13,7 @@ enum {
   ID_MAX = 64 /* ub-common-name: the id is a certificate's CN */,
   TOPIC_MAX = 256,
   SECRET_MAX = 255,
-  TEXT_MAX = 64,
-  TOPICS_MAX = 8192
+  TEXT_MAX = 64
 };
 
 static bool is_printable(const char *value)
@@ -122,7 +122,8 @@ static bool is_host(const char *value)
 
 static bool is_topics(const char *value)
 {
-  return value[0] && strlen(value) <= TOPICS_MAX && is_printable(value);
+  HF_CLEANUP(topic_rules_freep) struct topic_rules *rules = NULL;
+  return is_printable(value) && !hf_failed(topic_rules_parse(value, "id", &rules));
 }
 
 /* The units of each type whose values are numbers; a number without a unit is taken as it is where "" is one. */
@@ -187,12 +188,23 @@ static const struct type_row types[CONFIG_TYPE_COUNT] = {
   [CONFIG_TYPE_NUMBER] = { "number", NULL, "a number, 1 to 65535" },
   [CONFIG_TYPE_DURATION] = { "duration", NULL, "a number and its unit, s, m, h or d, like 30d" },
   [CONFIG_TYPE_SIZE] = { "size", NULL, "bytes, or a number and KiB, MiB or GiB, like 256MiB" },
-  [CONFIG_TYPE_TOPICS] = { "topics", is_topics, "mosquitto's topic lines, ';' between them" },
+  [CONFIG_TYPE_TOPICS] = { "topics", is_topics,
+                           "mosquitto's topic lines, like 'td/# out 1 aws/ thinedge/{id}/', with ';' between them" },
 };
 
 const char *config_type_name(enum config_type type)
 {
   return types[type].name;
+}
+
+/* Of several rules, the one that is wrong is to be named. */
+static const char *topics_must_be(const char *value, const char *must_be)
+{
+  HF_CLEANUP(topic_rules_freep) struct topic_rules *rules = NULL;
+  if (!hf_failed(topic_rules_parse(value, "id", &rules)))
+    return must_be;
+  hf_ignore(hf_fail(HF_ERR_CONFIG, "%s; %s", must_be, hf_err_context()));
+  return hf_err_context();
 }
 
 const char *config_check(const struct config_row *row, const char *value)
@@ -202,7 +214,9 @@ const char *config_check(const struct config_row *row, const char *value)
     return is_choice(row->choices, value) ? NULL : row->choices;
   uint64_t number;
   bool allowed = type->allows ? type->allows(value) : config_number(row->type, value, &number);
-  return allowed ? NULL : type->must_be;
+  if (allowed)
+    return NULL;
+  return row->type == CONFIG_TYPE_TOPICS ? topics_must_be(value, type->must_be) : type->must_be;
 }
 
 const char *config_nearest(const char *name)

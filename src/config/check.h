@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 
-/* NULL where the row allows the value; else what it must be ("an absolute path"). */
+/* NULL where the row allows the value; else what it must be ("an absolute path"). Valid until the thread's next failure. */
 const char *config_check(const struct config_row *row, const char *value);
 
 /* The number that a value of this type stands for: see config_get_number. False where it is none, or too large. */

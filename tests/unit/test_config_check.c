@@ -43,7 +43,7 @@ static const struct {
   { CONFIG_MQTT_BRIDGE_SPOOL_MAX_SIZE,
     { "1", "64KiB", "256MiB", "1024GiB" },
     { "", "0", "1MB", "1025GiB", "KiB", "1.5GiB" } },
-  { CONFIG_C8Y_BRIDGE_TOPICS, { "# out 1 a/ b/" }, { "", "a\nb" } },
+  { CONFIG_C8Y_BRIDGE_TOPICS, { "# out 1 a/ b/", "a; b in" }, { "", "a\nb", "a x", "a/#; b out 3" } },
 };
 
 static void test_each_type_allows_and_refuses(void **state)
@@ -131,6 +131,13 @@ static void test_addresses(void **state)
   assert_true(config_address_parse(HOST_250 "abc", "8883", &address));
 }
 
+static void test_a_wrong_topic_rule_is_named(void **state)
+{
+  (void)state;
+  const char *must_be = config_check(config_row(CONFIG_AWS_BRIDGE_TOPICS), "td/# out 1 aws/ t/; cmd/# into 1");
+  assert_contains(must_be, "rule 2, 'cmd/# into 1': the direction");
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -139,6 +146,7 @@ int main(void)
     cmocka_unit_test(test_every_default_is_allowed),
     cmocka_unit_test(test_secrets),
     cmocka_unit_test(test_nearest),
+    cmocka_unit_test(test_a_wrong_topic_rule_is_named),
     cmocka_unit_test(test_addresses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

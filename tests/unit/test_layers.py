@@ -18,7 +18,7 @@ MAY_USE = {
     "mqtt": set(),
     "token": {"store"},
     "p11": {"uri"},
-    "config": {"uri"},
+    "config": {"mqtt", "uri"},
     "policy": {"uri"},
     "agent": {"p11", "policy", "config", "wire", "uri"},
     "provider": {"p11", "uri", "config"},
