@@ -2,6 +2,8 @@
 /* What is done with a key: policy is asked when it begins. */
 #include "agent/guard_private.h"
 
+#include "p11/curve.h"
+
 /*
  * What using a secret or private key this way counts as; a public key, which the client may list, may be used freely.
  * Encrypting with a secret key shows as much of it as decrypting does, and checking its MAC as much as making one.
@@ -80,6 +82,28 @@ static CK_RV authenticate(struct guard_session *s)
   return hf_failed(e) ? guard_fail(e, "authenticating the use of a key") : CKR_OK;
 }
 
+/*
+ * p11-kit's RPC of 0.24 and 0.25 does not carry the mechanisms of Edwards curves. Those of the other curves stand for them,
+ * where key or curve leave them no other meaning.
+ */
+static CK_MECHANISM eddsa = { CKM_EDDSA, NULL, 0 }, edwards_key_pair_gen = { CKM_EC_EDWARDS_KEY_PAIR_GEN, NULL, 0 };
+
+static CK_MECHANISM *meant_for_key(CK_MECHANISM *mechanism, const struct guard_object *key)
+{
+  return mechanism->mechanism == CKM_ECDSA && key->key_type == CKK_EC_EDWARDS ? &eddsa : mechanism;
+}
+
+static CK_MECHANISM *meant_for_pair(CK_MECHANISM *mechanism, const CK_ATTRIBUTE *attrs, CK_ULONG count)
+{
+  for (CK_ULONG i = 0; mechanism->mechanism == CKM_EC_KEY_PAIR_GEN && i < count; i++) {
+    const struct p11_curve *curve =
+        attrs[i].type == CKA_EC_PARAMS ? p11_curve_by_params(hf_slice(attrs[i].pValue, attrs[i].ulValueLen)) : NULL;
+    if (curve && curve->type == CKK_EC_EDWARDS)
+      return &edwards_key_pair_gen;
+  }
+  return mechanism;
+}
+
 /* Within a call. */
 static CK_RV begin(struct guard_session *s, enum guard_op op, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
@@ -89,7 +113,7 @@ static CK_RV begin(struct guard_session *s, enum guard_op op, CK_MECHANISM *mech
     return rv;
   CK_C_SignInit init;
   memcpy(&init, (const char *)F + rows[op].init, sizeof(init));
-  rv = init(REAL(s), mechanism, real);
+  rv = init(REAL(s), meant_for_key(mechanism, guard_object_get(s, key)), real);
   if (rv != CKR_OK)
     return rv;
   s->ops |= 1U << op;
@@ -191,6 +215,7 @@ static CK_RV generate_two(struct guard_session *s, CK_MECHANISM *mechanism, cons
                           const struct half *private_half)
 {
   CK_OBJECT_HANDLE public_key, private_key;
+  mechanism = meant_for_pair(mechanism, public_half->attrs, public_half->count);
   CK_RV rv = F->C_GenerateKeyPair(REAL(s), mechanism, public_half->attrs, public_half->count, private_half->attrs,
                                   private_half->count, &public_key, &private_key);
   if (rv == CKR_OK)

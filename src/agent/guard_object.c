@@ -54,6 +54,7 @@ void guard_objects_orphan(CK_SESSION_HANDLE owner)
 /* What one call asks of an object. */
 struct seen {
   CK_OBJECT_CLASS object_class;
+  CK_KEY_TYPE key_type;
   CK_BBOOL is_token, is_private, always_authenticate;
   uint8_t label[TEXT_FIRST], id[TEXT_FIRST];
 };
@@ -77,7 +78,7 @@ bool guard_is_partial(CK_RV rv)
 /* To be ended with object_free. */
 static CK_RV look(struct guard_session *session, CK_OBJECT_HANDLE real, struct guard_object *ret_object)
 {
-  struct seen seen = { .object_class = CK_UNAVAILABLE_INFORMATION };
+  struct seen seen = { .object_class = CK_UNAVAILABLE_INFORMATION, .key_type = CK_UNAVAILABLE_INFORMATION };
   CK_ATTRIBUTE attrs[] = {
     { CKA_CLASS, &seen.object_class, sizeof(seen.object_class) },
     { CKA_TOKEN, &seen.is_token, sizeof(seen.is_token) },
@@ -85,6 +86,7 @@ static CK_RV look(struct guard_session *session, CK_OBJECT_HANDLE real, struct g
     { CKA_ALWAYS_AUTHENTICATE, &seen.always_authenticate, sizeof(seen.always_authenticate) },
     { CKA_LABEL, seen.label, sizeof(seen.label) },
     { CKA_ID, seen.id, sizeof(seen.id) },
+    { CKA_KEY_TYPE, &seen.key_type, sizeof(seen.key_type) },
   };
   CK_RV rv = F->C_GetAttributeValue(REAL(session), real, attrs, HF_ARRAY_LEN(attrs));
   if (rv != CKR_OK && !guard_is_partial(rv))
@@ -95,6 +97,7 @@ static CK_RV look(struct guard_session *session, CK_OBJECT_HANDLE real, struct g
     .epoch = session->lease.epoch,
     .looked = guard_clock(),
     .object_class = seen.object_class,
+    .key_type = seen.key_type,
     .is_token = seen.is_token,
     .is_private = seen.is_private,
     .always_authenticate = seen.always_authenticate && attrs[3].ulValueLen == sizeof(CK_BBOOL),

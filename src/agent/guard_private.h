@@ -27,6 +27,7 @@ struct guard_object {
   uint64_t epoch; /* that of real; 0: to be found again */
   double looked;  /* when real was seen to be this object */
   CK_OBJECT_CLASS object_class;
+  CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION where it is no key */
   bool is_token, is_private, always_authenticate;
   bool made_here; /* by this client: it may finish what it has begun to write */
   bool copied;    /* a session object that is a token object's copy: policy knows it by its origin's URI */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The curves we know. Inside src/p11 only. */
+/* The curves we know. */
 #ifndef HF_P11_CURVE_H
 #define HF_P11_CURVE_H
 

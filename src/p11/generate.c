@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "p11/kind.h"
+#include "p11/server.h"
 
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, TEMPLATE_MAX = 12 };
 
@@ -40,8 +41,8 @@ struct pair {
 };
 
 /* params: CKA_EC_PARAMS; empty for RSA. */
-static hf_err generate(struct p11_session *session, const struct p11_key_spec *spec, struct hf_slice params,
-                       struct pair *ret_pair)
+static hf_err generate_by(CK_MECHANISM_TYPE type, struct p11_session *session, const struct p11_key_spec *spec,
+                          struct hf_slice params, struct pair *ret_pair)
 {
   static const CK_BYTE exponent[] = { 1, 0, 1 };
   CK_ULONG bits = spec->rsa_bits;
@@ -67,7 +68,7 @@ static hf_err generate(struct p11_session *session, const struct p11_key_spec *s
     add_bool(&private, CKA_DECRYPT, true);
 
   struct p11_module *module = p11_session_module(session);
-  CK_MECHANISM mechanism = { p11_kind(spec->kind)->mechanism, NULL, 0 };
+  CK_MECHANISM mechanism = { type, NULL, 0 };
   struct pair pair;
   CK_RV rv = p11_module_functions(module)->C_GenerateKeyPair(p11_session_handle(session), &mechanism, public.attrs,
                                                              public.count, private.attrs, private.count, &pair.public,
@@ -76,6 +77,14 @@ static hf_err generate(struct p11_session *session, const struct p11_key_spec *s
                   p11_session_slot(session)));
   *ret_pair = pair;
   return HF_OK;
+}
+
+static hf_err generate(struct p11_session *session, const struct p11_key_spec *spec, struct hf_slice params,
+                       struct pair *ret_pair)
+{
+  hf_err e = generate_by(p11_kind(spec->kind)->mechanism, session, spec, params, ret_pair);
+  bool again = spec->kind == P11_ED25519 && p11_server_lacks_edwards(p11_module_path(p11_session_module(session)), e);
+  return again ? generate_by(CKM_EC_KEY_PAIR_GEN, session, spec, params, ret_pair) : e;
 }
 
 /* How tokens answer to parameters that they do not take. */

@@ -252,6 +252,11 @@ const struct p11_public *p11_key_public(const struct p11_key *key)
   return &key->public;
 }
 
+struct p11_module *p11_key_module(const struct p11_key *key)
+{
+  return p11_pool_module(key->pool);
+}
+
 struct p11_key *p11_key_ref(struct p11_key *key)
 {
   atomic_fetch_add(&key->refs, 1);

@@ -26,6 +26,9 @@ const struct p11_public *p11_key_public(const struct p11_key *key);
 /* The URI by which this one key is found: token, id, object and type, as they were when it was opened; constant. */
 const struct uri *p11_key_uri(const struct p11_key *key);
 
+/* Borrowed. */
+struct p11_module *p11_key_module(const struct p11_key *key);
+
 /*
  * A quick look, one call into the module: whether the object that was found is still there and has the label and id that
  * it had. Not whether another object has them now, too: that is for p11_key_check.

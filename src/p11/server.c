@@ -15,6 +15,11 @@ bool p11_server_is(const char *path)
   return strncmp(path, P11_SERVER_PREFIX, strlen(P11_SERVER_PREFIX)) == 0;
 }
 
+bool p11_server_lacks_edwards(const char *path, hf_err e)
+{
+  return e.code == HF_ERR_MECHANISM_INVALID && p11_server_is(path);
+}
+
 const char *p11_server_library(void)
 {
   return P11_KIT_CLIENT;

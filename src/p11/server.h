@@ -15,6 +15,12 @@
 
 bool p11_server_is(const char *path);
 
+/*
+ * p11-kit's RPC of 0.24 and 0.25 does not carry the mechanisms of Edwards curves; the key agent takes those of other curves
+ * for them. Whether e is that refusal.
+ */
+bool p11_server_lacks_edwards(const char *path, hf_err e);
+
 /* Whether someone listens there: the client itself would show no slots, and no error. Fails with UNREACHABLE. */
 hf_err p11_server_check(const char *path);
 

@@ -2,6 +2,7 @@
 #include "p11/curve.h"
 #include "p11/der.h"
 #include "p11/key.h"
+#include "p11/server.h"
 
 #include <strings.h>
 
@@ -98,6 +99,10 @@ static hf_err sign_eddsa(struct p11_key *key, const struct p11_sign *how, const 
   (void)how;
   /* No parameter: pure Ed25519 (PKCS #11 v3.0, section 2.3.14). */
   CK_MECHANISM mechanism = { CKM_EDDSA, NULL, 0 };
+  hf_err e = p11_key_sign_raw(key, &mechanism, message, len, out);
+  if (!p11_server_lacks_edwards(p11_module_path(p11_key_module(key)), e))
+    return e;
+  mechanism.mechanism = CKM_ECDSA;
   return p11_key_sign_raw(key, &mechanism, message, len, out);
 }
 

@@ -183,15 +183,19 @@ def test_a_token_without_the_kind(hf, token, token_conf, denied, options, line, 
 
 # Through the agent
 
-@pytest.mark.parametrize("kind", ["p521"])
-def test_through_the_agent(run, env, holdfast, server, build, workdir, module, token, verify, make, kind):
-    """Its PKCS #11 socket, by stock p11-kit-client.so: no PIN at the client."""
+@pytest.mark.parametrize("kind", ["p521", "ed25519"])
+def test_through_the_agent(run, env, holdfast, server, build, workdir, module, token, openssl_conf, verify, kind):
+    """Its PKCS #11 socket, by stock p11-kit-client.so: no PIN at the client. Its RPC has no CKM_EDDSA in Debian 12 and 13."""
     agent = Agent(server, build, workdir / "agent", module, pin_source=token.pin_file)
-    uri = make(kind)
-    del env["HOLDFAST_MODULE"]
     run([holdfast, "config", "set", "device.cryptoki.mode", "socket"])
     run([holdfast, "config", "set", "device.cryptoki.pkcs11_socket_path", agent.pkcs11])
     (workdir / "data").write_text("data")
+    uri = token.key_uri("key")
+    run([holdfast, "key", "generate", "--token", token.label, "--label", "key", *KINDS[kind][0]])
     run([holdfast, "pubkey", uri, "--out", "pub.pem"])
     run([holdfast, "sign", uri, "data", "--out", "sig"])
     verify(kind)
+    conf = openssl_conf(module_path=f"unix:path={agent.pkcs11}")
+    run(["openssl", "req", "-x509", "-new", "-key", uri, "-subj", "/CN=key", "-out", "own.pem"], extra_env=conf)
+    run(["openssl", "verify", "-CAfile", "own.pem", "own.pem"], extra_env=SYSTEM)
+    assert [line["key"] for line in agent.audit() if line.get("op") == "sign" and "object=key" in line.get("key", "")]
