@@ -149,17 +149,24 @@ def test_pkcs11_tool(make, hf, run, module, token, workdir, verify, kind, mechan
         verify(kind)
 
 
-@pytest.mark.parametrize("make_it", [["EC:edwards25519"], None], ids=["by pkcs11-tool", "by holdfast"])
-def test_gnutls(make, make_key, run, module, token, workdir, make_it):
-    """p11tool lists it and signs with it, certtool makes a certificate, by either form of the curve's parameters."""
-    uri = make_key("key", type=make_it[0]) if make_it else make("ed25519")
+@pytest.fixture(params=["EC:edwards25519", None], ids=["by pkcs11-tool", "by holdfast"])
+def ed25519(request, make, make_key):
+    """An Ed25519 key, with the curve's parameters in either form."""
+    return make_key("key", type=request.param) if request.param else make("ed25519")
+
+
+def test_p11tool(ed25519, run, module, token):
     pin = {"GNUTLS_PIN": token.pin}
     p11tool = ["p11tool", "--provider", module, "--login"]
     assert "Type: Private key (EdDSA (Ed25519))" in run([*p11tool, "--list-all", token.uri], extra_env=pin).stdout
-    assert "Signing using EdDSA-Ed25519... ok" in run([*p11tool, "--hash", "SHA512", "--test-sign", uri], extra_env=pin).stderr
+    assert "Signing using EdDSA-Ed25519... ok" in run([*p11tool, "--hash", "SHA512", "--test-sign", ed25519], extra_env=pin).stderr
+
+
+def test_certtool(ed25519, run, module, token, workdir):
     (workdir / "template").write_text('cn = "key"\nca\nserial = 1\nexpiration_days = 10\n')
-    run(["certtool", "--provider", module, "--generate-self-signed", "--load-privkey", uri, "--load-pubkey",
-         uri.replace("type=private", "type=public"), "--template", "template", "--outfile", "own.pem"], extra_env=pin)
+    run(["certtool", "--provider", module, "--generate-self-signed", "--load-privkey", ed25519, "--load-pubkey",
+         ed25519.replace("type=private", "type=public"), "--template", "template", "--outfile", "own.pem"],
+        extra_env={"GNUTLS_PIN": token.pin})
     run(["openssl", "verify", "-CAfile", "own.pem", "own.pem"], extra_env=SYSTEM)
 
 
