@@ -19,6 +19,7 @@ struct client {
   char address[CONFIG_HOST_MAX + 16];
   unsigned timeout_s;
   uint16_t last_id;
+  bool leaves; /* messages are not for us */
   struct waiting waiting;
 };
 
@@ -76,6 +77,8 @@ static hf_err take_publish(struct client *client, const struct mqtt_packet *pack
 {
   struct mqtt_publish publish;
   HF_TRY(mqtt_publish_decode(packet, link_version(client->link), &publish));
+  if (client->leaves)
+    return HF_OK;
   HF_TRY(keep(&client->waiting, &publish));
   if (publish.qos == 0)
     return HF_OK;
@@ -87,6 +90,8 @@ static hf_err take_publish(struct client *client, const struct mqtt_packet *pack
 static hf_err take_release(struct client *client, const struct mqtt_packet *packet)
 {
   struct mqtt_ack release;
+  if (client->leaves)
+    return HF_OK;
   HF_TRY(mqtt_ack_decode(packet, link_version(client->link), &release));
   return mqtt_ack_encode(MQTT_PUBCOMP, &(struct mqtt_ack){ .packet_id = release.packet_id }, link_version(client->link),
                          link_out(client->link));
@@ -208,6 +213,11 @@ hf_err client_receive(struct client *client, const char *filter, struct client_m
     HF_TRY(e);
   }
   return HF_OK;
+}
+
+void client_leave_messages(struct client *client)
+{
+  client->leaves = true;
 }
 
 struct client *client_free(struct client *client)

@@ -35,6 +35,12 @@ hf_err client_subscribe(struct client *client, const char *filter);
  */
 hf_err client_receive(struct client *client, const char *filter, struct client_message *ret_message);
 
+/*
+ * From now on what comes is neither kept nor acknowledged: in a session that outlives the connection it comes again, to whoever
+ * takes the session up. For one who only looks whether the connection is good. At once after client_connect.
+ */
+void client_leave_messages(struct client *client);
+
 /* Says good-bye. NULL is fine. */
 struct client *client_free(struct client *client);
 HF_DEFINE_CLEANUP(struct client, client_free)

@@ -8,11 +8,10 @@ enum { KIB = 1024 };
 #define AWS_OUT(topic) topic " out 1 aws/ $aws/things/{id}/;"
 #define AWS_IN(topic) topic " in 1 aws/ $aws/things/{id}/;"
 /* The shadow's topics one by one: a "both" of shadow/# would send back what comes from the cloud. */
-#define AWS_SHADOW(name)                                                                                 \
-  AWS_OUT(name "get")                                                                                    \
-  AWS_OUT(name "update")                                                                                 \
-  AWS_OUT(name "delete") AWS_IN(name "+/accepted") AWS_IN(name "+/rejected") AWS_IN(name "update/delta") \
-      AWS_IN(name "update/documents")
+#define AWS_SHADOW_OUT(name) AWS_OUT(name "get") AWS_OUT(name "update") AWS_OUT(name "delete")
+#define AWS_SHADOW_IN(name) \
+  AWS_IN(name "+/accepted") AWS_IN(name "+/rejected") AWS_IN(name "update/delta") AWS_IN(name "update/documents")
+#define AWS_SHADOW(name) AWS_SHADOW_OUT(name) AWS_SHADOW_IN(name)
 
 #define C8Y_IN(topic) topic " in 2 c8y/ \"\";"
 #define C8Y_OUT(topic) topic " out 2 c8y/ \"\";"

@@ -3,6 +3,8 @@
 
 #include "base/file.h"
 
+#include <limits.h>
+
 hf_err hsm_pin(const struct config *config, const struct uri *uri, struct hf_secret **ret_pin)
 {
   const char *value = uri_get(uri, URI_PIN_VALUE), *source = uri_get(uri, URI_PIN_SOURCE);
@@ -28,8 +30,9 @@ hf_err hsm_open(const struct config *config, const char *module_path, const stru
                 struct hsm *ret_hsm)
 {
   HF_CLEANUP(hsm_close) struct hsm hsm = { 0 };
-  const char *own_path = uri_get(uri, URI_MODULE_PATH);
-  HF_TRY(p11_module_open(own_path ? own_path : module_path, &hsm.module));
+  char path[PATH_MAX];
+  HF_TRY(p11_module_of_uri(uri, module_path, path, sizeof(path)));
+  HF_TRY(p11_module_open(path, &hsm.module));
   HF_TRY(p11_token_find(hsm.module, uri, &hsm.token));
   HF_TRY(p11_session_open(hsm.module, hsm.token.slot, mode, &hsm.session));
   HF_TRY(log_in(config, uri, &hsm));

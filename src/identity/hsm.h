@@ -14,7 +14,7 @@ struct hsm {
 };
 
 /*
- * module_path: what program_module gave; the URI's own module-path goes before it. Logs in where the token asks for it.
+ * module_path: what program_module gave; the URI's own module-path and module-name go before it. Logs in where the token asks for it.
  * Fails as p11_token_find and p11_session_login do.
  */
 hf_err hsm_open(const struct config *config, const char *module_path, const struct uri *uri, enum p11_mode mode,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of the clouds: what every one must have, and what their texts become. */
-#include "gateway/cloud.h"
+#include "gateway/cloud_link.h"
 #include "hf_test.h"
 
 #include <unistd.h>
@@ -129,12 +129,71 @@ static void test_keepalive_within_bounds(void **state)
   with_config("{\"mqtt\": {\"bridge\": {\"keepalive_interval\": \"1d\"}}}", check_long);
 }
 
+static void check_link(const struct config *config)
+{
+  HF_CLEANUP(cloud_link_free) struct cloud_link link = { 0 };
+  assert_hf_ok(cloud_link_options(&clouds[CONFIG_CLOUD_AZ], config, "dev-1", &link));
+  assert_string_equal(link.address, "hub.example:8883");
+  assert_string_equal(link.options.user, "hub.example/dev-1/?api-version=2021-04-12");
+  assert_string_equal(link.options.client_id, "dev-1");
+  assert_int_equal(link.options.version, MQTT_3_1_1);
+  assert_false(link.options.clean);
+  assert_string_equal(link.options.dial.root_key, "az.root_cert_path");
+  assert_ptr_equal(link.options.dial.proxy, &link.proxy);
+  assert_string_equal(link.proxy_address, "[::1]:3128");
+  assert_string_equal(link.proxy.user, "me");
+  cloud_link_free(&link);
+  assert_hf_err(cloud_link_options(&clouds[CONFIG_CLOUD_AWS], config, "dev-1", &link), CONFIG);
+}
+
+static void check_https_proxy(const struct config *config)
+{
+  bool some = false;
+  struct proxy proxy;
+  assert_hf_err(cloud_proxy(config, &some, &proxy), CONFIG);
+}
+
+static void check_no_proxy(const struct config *config)
+{
+  bool some = true;
+  struct proxy proxy;
+  assert_hf_ok(cloud_proxy(config, &some, &proxy));
+  assert_false(some);
+  const struct link_options local = cloud_local_link(config, "me");
+  assert_string_equal(local.dial.address.host, "127.0.0.1");
+  assert_string_equal(local.dial.address.port, "1883");
+  assert_false(local.dial.tls);
+}
+
+static void check_proxy_port(const struct config *config)
+{
+  bool some = false;
+  struct proxy proxy;
+  assert_hf_ok(cloud_proxy(config, &some, &proxy));
+  assert_true(some);
+  assert_string_equal(proxy.address.host, "proxy.example");
+  assert_string_equal(proxy.address.port, "1080");
+  assert_null(proxy.user);
+}
+
+static void test_links(void **state)
+{
+  (void)state;
+  with_config("{\"az\": {\"url\": \"hub.example\"}, \"device\": {\"key_uri\": \"pkcs11:object=k\"},"
+              "\"proxy\": {\"address\": \"http://[::1]:3128/\", \"username\": \"me\"}}",
+              check_link);
+  with_config("{\"proxy\": {\"address\": \"https://proxy.example\"}}", check_https_proxy);
+  with_config("{\"proxy\": {\"address\": \"http://proxy.example\"}}", check_proxy_port);
+  with_config("{}", check_no_proxy);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_topics_are_mosquittos_lines),
     cmocka_unit_test(test_expands),        cmocka_unit_test(test_expands_once),
     cmocka_unit_test(test_addresses),      cmocka_unit_test(test_keepalive_within_bounds),
+    cmocka_unit_test(test_links),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

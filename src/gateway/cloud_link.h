@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How this device connects to its cloud: one set of options, for a check and for the bridge. */
+#ifndef HF_GATEWAY_CLOUD_LINK_H
+#define HF_GATEWAY_CLOUD_LINK_H
+
+#include "gateway/cloud.h"
+#include "gateway/link.h"
+
+/* Start with {0}, end with cloud_link_free. options borrows from the rest, and from the configuration. */
+struct cloud_link {
+  struct link_options options;
+  struct proxy proxy;
+  char address[CONFIG_HOST_MAX + 16];       /* "host:port", for texts */
+  char proxy_address[CONFIG_HOST_MAX + 16]; /* "" where there is none */
+  char *client_id, *user;
+};
+
+/*
+ * From the configuration and the cloud's row: address, ALPN, proxy, certificate, key, client id, user name, keepalive, version
+ * and session. No will. Neither opens nor reads a file. Fails with CONFIG where something is missing.
+ */
+hf_err cloud_link_options(const struct cloud *cloud, const struct config *config, const char *device_id,
+                          struct cloud_link *ret_link);
+void cloud_link_free(struct cloud_link *link);
+
+/*
+ * The configuration's proxy; *ret_some is false where it has none. Fails with CONFIG where it is to be reached by https, which
+ * libcurl does and MQTT here does not.
+ */
+hf_err cloud_proxy(const struct config *config, bool *ret_some, struct proxy *ret_proxy);
+
+/* The local broker, by plain TCP, for whoever has this client id; the session ends with the connection. */
+struct link_options cloud_local_link(const struct config *config, const char *client_id);
+
+#endif
