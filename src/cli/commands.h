@@ -26,6 +26,8 @@
   X(config_set)         \
   X(config_unset)       \
   X(config_list)        \
+  X(cert_enroll)        \
+  X(cert_download)      \
   X(connect)            \
   X(agent_run)          \
   X(agent_status)       \

@@ -50,7 +50,7 @@ static hf_err copy_certificates(STACK_OF(X509) * from, STACK_OF(X509) * *ret_cer
 {
   if (sk_X509_num(from) < 1)
     return hf_fail(HF_ERR_PARSE, "it holds no certificate");
-  if (sk_X509_num(from) > EST_CERTIFICATES_MAX)
+  if (sk_X509_num(from) > CHAIN_MAX)
     return hf_fail(HF_ERR_LIMIT, "%d certificates in one answer", sk_X509_num(from));
   *ret_certificates = X509_chain_up_ref(from);
   return *ret_certificates ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "certificates");

@@ -4,26 +4,19 @@
 #define HF_IDENTITY_EST_ANSWER_H
 
 #include "base/buf.h"
-#include "identity/openssl.h"
+#include "identity/chain.h"
 
 enum {
   EST_ANSWER_MAX = 256 * 1024, /* bytes of an answer's body */
-  EST_CERTIFICATES_MAX = 32,   /* in one answer */
   EST_EXTENSIONS_MAX = 16,
 };
-
-static inline void est_certificates_freep(STACK_OF(X509) * *certificates)
-{
-  sk_X509_pop_free(*certificates, X509_free);
-  *certificates = NULL;
-}
 
 /* Base64 with or without line breaks and blanks, as servers write it; nothing else. Fails with PARSE. Appends to out. */
 hf_err est_base64_decode(struct hf_slice text, struct hf_buf *out);
 
 /*
  * The certificates of a base64 PKCS #7 "certs-only" message (RFC 7030, sections 4.1.3 and 4.2.3), in its order, BER or DER.
- * Fails with PARSE, also where it holds none or something follows it; with LIMIT past EST_CERTIFICATES_MAX.
+ * Fails with PARSE, also where it holds none or something follows it; with LIMIT past CHAIN_MAX.
  */
 hf_err est_certificates_parse(struct hf_slice body, STACK_OF(X509) * *ret_certificates);
 

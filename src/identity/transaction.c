@@ -109,6 +109,7 @@ hf_err transaction_open(const struct config *config, struct transaction **ret_tr
   HF_TRY(journal_paths(config, &t->paths));
   if ((size_t)snprintf(t->config_path, sizeof(t->config_path), "%s", config_path(config)) >= sizeof(t->config_path))
     return hf_fail(HF_ERR_LIMIT, "the path %.64s...", config_path(config));
+  HF_TRY(hf_dir_make_above(t->paths.lock, S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH));
   HF_TRY(hf_file_lock(t->paths.lock, &t->lock));
   HF_TRY(journal_read(t->paths.journal, &t->journal));
   bool changed = false;
@@ -136,20 +137,10 @@ hf_err transaction_begin(struct transaction *t, const char *old_key, const char 
   return save(t);
 }
 
-/* Only root may give a file away; another one's file stays readable by all in any case. */
-static void keep_owner(const char *of, const char *path)
-{
-  struct stat st;
-  if (geteuid() == 0 && stat(of, &st) == 0 && chown(path, st.st_uid, st.st_gid) != 0)
-    hf_ignore(hf_fail(HF_ERR_PERMISSION, "%s", path));
-}
-
 hf_err transaction_stage(struct transaction *t, struct hf_slice pem)
 {
   HF_TRY(digest_of(pem, &t->journal.digest));
-  HF_TRY(hf_file_write(t->paths.staged, pem.data, pem.len, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH));
-  keep_owner(t->paths.certificate, t->paths.staged);
-  return HF_OK;
+  return hf_file_write(t->paths.staged, pem.data, pem.len, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
 }
 
 static hf_err commit(struct transaction *t, const char *previous, bool *ret_changed)
@@ -172,7 +163,9 @@ hf_err transaction_commit(struct transaction *t, const char *previous)
   /* Once the certificate is in its place, nothing leads back; what is left to write, the next recovery does. */
   if (!hf_failed(is_new(t->paths.certificate, &t->journal, &placed)) && placed)
     return HF_OK;
-  if (hf_failed(journal_set(&t->journal.previous, NULL)) || hf_failed(undo(t, &changed)))
+  if (previous)
+    hf_buf_free(&t->journal.previous);
+  if (hf_failed(undo(t, &changed)))
     return hf_hint(hf_fail(e.code, "%s", context), "The next start of any of Holdfast's programs finishes it.");
   return hf_fail(e.code, "%s", context);
 }

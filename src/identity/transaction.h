@@ -27,7 +27,7 @@ HF_DEFINE_CLEANUP(struct transaction, transaction_free)
 /* Says on disk that a renewal is under way; old_key and new_key (made after this) are NULL where the key stays. */
 hf_err transaction_begin(struct transaction *transaction, const char *old_key, const char *new_key);
 
-/* The new certificate (PEM), to be tried, at paths.staged; readable by all, and its owner the old one's where we may. */
+/* The new certificate (PEM), to be tried, at paths.staged; readable by all. */
 hf_err transaction_stage(struct transaction *transaction, struct hf_slice pem);
 
 /*

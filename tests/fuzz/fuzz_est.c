@@ -17,11 +17,11 @@ static void check_attributes(struct hf_slice body, EVP_PKEY *key)
 
 static void check_certificates(struct hf_slice body, EVP_PKEY *key)
 {
-  HF_CLEANUP(est_certificates_freep) STACK_OF(X509) *certificates = NULL;
+  HF_CLEANUP(chain_freep) STACK_OF(X509) *certificates = NULL;
   X509 *leaf = NULL;
   if (hf_failed(est_certificates_parse(body, &certificates)))
     return;
-  if (sk_X509_num(certificates) < 1 || sk_X509_num(certificates) > EST_CERTIFICATES_MAX)
+  if (sk_X509_num(certificates) < 1 || sk_X509_num(certificates) > CHAIN_MAX)
     abort();
   hf_ignore(est_certificates_leaf(certificates, key, &leaf));
 }

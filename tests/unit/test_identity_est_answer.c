@@ -104,7 +104,7 @@ static void test_the_certificate_of_our_key_is_found_among_others(void **state)
   HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(EST_ANSWER_MAX), body = HF_BUF(EST_ANSWER_MAX);
   message(all, 2, &der);
   encode(der.data, der.len, &body);
-  HF_CLEANUP(est_certificates_freep) STACK_OF(X509) *got = NULL;
+  HF_CLEANUP(chain_freep) STACK_OF(X509) *got = NULL;
   assert_hf_ok(est_certificates_parse(hf_slice(body.data, body.len), &got));
   assert_int_equal(sk_X509_num(got), 2);
   X509 *leaf = NULL;
@@ -128,7 +128,7 @@ static void test_two_certificates_of_our_key_are_one_too_many(void **state)
   HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(EST_ANSWER_MAX), body = HF_BUF(EST_ANSWER_MAX);
   message(all, 2, &der);
   encode(der.data, der.len, &body);
-  HF_CLEANUP(est_certificates_freep) STACK_OF(X509) *got = NULL;
+  HF_CLEANUP(chain_freep) STACK_OF(X509) *got = NULL;
   assert_hf_ok(est_certificates_parse(hf_slice(body.data, body.len), &got));
   X509 *leaf = NULL;
   assert_hf_err(est_certificates_leaf(got, key, &leaf), KEY_MISMATCH);
@@ -153,7 +153,7 @@ static void test_indefinite_lengths_are_taken(void **state)
   assert_hf_ok(hf_buf_add(&ber, der.data + 2 * HEADER + OID, der.len - 2 * HEADER - OID));
   assert_hf_ok(hf_buf_add(&ber, "\0\0\0\0", 4));
   encode(ber.data, ber.len, &body);
-  HF_CLEANUP(est_certificates_freep) STACK_OF(X509) *got = NULL;
+  HF_CLEANUP(chain_freep) STACK_OF(X509) *got = NULL;
   assert_hf_ok(est_certificates_parse(hf_slice(body.data, body.len), &got));
   assert_int_equal(sk_X509_num(got), 1);
   X509_free(one);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/progress.h"
+
+#include "config/check.h"
+
+/* The line that counts down is there, and is to be overwritten. */
+static bool counting;
+
+static void end_count(void)
+{
+  if (counting)
+    fputs("\r\x1b[K", stderr);
+  counting = false;
+}
+
+static void line(const char *prefix, const char *text)
+{
+  end_count();
+  fputs(prefix, stderr);
+  cli_print_text(stderr, text, strlen(text));
+  fputc('\n', stderr);
+}
+
+static void on_step(const char *text, void *arg)
+{
+  (void)arg;
+  line("", text);
+}
+
+static void on_note(const char *text, void *arg)
+{
+  (void)arg;
+  line("holdfast: note: ", text);
+}
+
+static bool on_waiting(const char *what, unsigned seconds_left, void *arg)
+{
+  (void)arg;
+  if (!isatty(STDERR_FILENO))
+    return true;
+  fputc('\r', stderr);
+  cli_print_text(stderr, what, strlen(what));
+  fprintf(stderr, ": %u s\x1b[K", seconds_left);
+  fflush(stderr);
+  counting = true;
+  if (seconds_left == 1)
+    end_count();
+  return true;
+}
+
+const struct observer *cli_progress(void)
+{
+  static const struct observer observer = { on_step, on_note, on_waiting, NULL };
+  return &observer;
+}
+
+hf_err cli_duration(const struct cli_args *args, const char *name, unsigned default_s, unsigned max_s,
+                    unsigned *ret_seconds)
+{
+  const char *text = cli_get(args, name);
+  uint64_t seconds = default_s;
+  if (text && (!config_number(CONFIG_TYPE_DURATION, text, &seconds) || seconds > max_s))
+    return hf_hint(hf_fail(HF_ERR_USAGE, "--%s %s", name, text), "Write a number and its unit, s, m or h, up to %u s.",
+                   max_s);
+  *ret_seconds = (unsigned)seconds;
+  return HF_OK;
+}
