@@ -72,6 +72,8 @@
   X(PIN_MISSING, "pin-missing", 0x0A0, 4, "a PIN is needed",                                                           \
     "Give it by --pin-source, or set device.cryptoki.pin_source.")                                                     \
   X(BUSY, "busy", 0x005, 1, "already in use", "End the program that uses it first.")                                   \
+  X(SERVICE, "service", 0x005, 1, "the service does not run",                                                          \
+    "See its log: 'journalctl -u holdfast-core', or core.log below data.path.")                                        \
   X(SPOOL_FULL, "spool-full", 0x031, 1, "the spool is full",                                                           \
     "Raise mqtt.bridge.spool.max_size, or set mqtt.bridge.spool.overflow to drop-oldest.")                             \
   X(SPOOL_DAMAGED, "spool-damaged", 0x030, 1, "the spool is damaged",                                                  \
