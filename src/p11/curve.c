@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "p11/curve.h"
 
+#include "p11/der.h"
+
 #define DER(tag, ...)                                                                \
   {                                                                                  \
     (const uint8_t[]){ tag, sizeof((const uint8_t[]){ __VA_ARGS__ }), __VA_ARGS__ }, \
@@ -26,8 +28,46 @@ static const struct p11_curve curves[] = {
 };
 /* clang-format on */
 
+/* Their fields' primes (SEC 2), each of one curve here. */
+static const struct prime_row {
+  const char *curve;
+  struct hf_slice prime;
+} primes[] = {
+#define PRIME(curve, ...)                                                        \
+  {                                                                              \
+    curve,                                                                       \
+    {                                                                            \
+      (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }) \
+    }                                                                            \
+  }
+/* clang-format off */
+#define FF4 0xff, 0xff, 0xff, 0xff
+#define FF16 FF4, FF4, FF4, FF4
+  PRIME("secp256r1", FF4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FF4, FF4, FF4),
+  PRIME("secp384r1", FF16, FF4, FF4, FF4, 0xff, 0xff, 0xff, 0xfe, FF4, 0, 0, 0, 0, 0, 0, 0, 0, FF4),
+  PRIME("secp521r1", 0x01, 0xff, FF16, FF16, FF16, FF16),
+  /* clang-format on */
+};
+
+/* SEC 1, section C.2: what some tokens spell out in place of the name. */
+static const struct p11_curve *by_explicit(struct hf_slice params)
+{
+  struct hf_slice fields, version, field, oid, prime;
+  if (hf_failed(p11_der_take(&params, DER_SEQUENCE, &fields)) ||
+      hf_failed(p11_der_take(&fields, DER_INTEGER, &version)) ||
+      hf_failed(p11_der_take(&fields, DER_SEQUENCE, &field)) || hf_failed(p11_der_take(&field, DER_OID, &oid)) ||
+      hf_failed(p11_der_take_unsigned(&field, &prime)))
+    return NULL;
+  for (size_t i = 0; i < HF_ARRAY_LEN(primes); i++)
+    if (hf_slice_equal(primes[i].prime, prime))
+      return p11_curve_by_name(primes[i].curve);
+  return NULL;
+}
+
 const struct p11_curve *p11_curve_by_params(struct hf_slice params)
 {
+  if (params.len && params.data[0] == DER_SEQUENCE)
+    return by_explicit(params);
   for (size_t i = 0; i < HF_ARRAY_LEN(curves); i++)
     for (size_t form = 0; form < P11_CURVE_FORMS && curves[i].params[form].len; form++)
       if (hf_slice_equal(curves[i].params[form], params))

@@ -18,7 +18,7 @@ struct p11_curve {
   struct hf_slice params[P11_CURVE_FORMS];
 };
 
-/* By CKA_EC_PARAMS in any form; NULL where it is none of ours. */
+/* By CKA_EC_PARAMS in any form, numbers in place of a name too; NULL where it is none of ours. */
 const struct p11_curve *p11_curve_by_params(struct hf_slice params);
 /* By either name; NULL where it is none of ours. */
 const struct p11_curve *p11_curve_by_name(const char *name);

@@ -4,7 +4,7 @@
 #include "p11/candidates.h"
 #include "p11/curve.h"
 
-enum { FIND_CHUNK = 256, TEXT_FIRST = 256, PARAMS_FIRST = 64 };
+enum { FIND_CHUNK = 256, TEXT_FIRST = 256, PARAMS_FIRST = 512 };
 
 struct name_row {
   CK_ULONG value;
