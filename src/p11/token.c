@@ -4,7 +4,7 @@
 #include "p11/candidates.h"
 #include "p11/session.h"
 
-enum { SLOTS_MAX = 4096, LABEL_MAX = 32 };
+enum { SLOTS_MAX = 4096, LIST_TRIES = 8, LABEL_MAX = 32 };
 
 /* Blanks pad by the standard; NULs pad where the vendor did not read it. */
 static void trim(const unsigned char *field, size_t len, char *ret_text)
@@ -47,11 +47,15 @@ hf_err p11_token_get(struct p11_module *module, CK_SLOT_ID slot, struct p11_toke
   return HF_OK;
 }
 
-/* The list may grow between its two calls. */
+/*
+ * The list may grow between its two calls. Room for none is not asked to be filled: p11-kit's client answers for ever that
+ * it is too small.
+ */
 static hf_err slot_list(struct p11_module *module, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count)
 {
   CK_FUNCTION_LIST *f = p11_module_functions(module);
-  for (;;) {
+  CK_RV rv = CKR_OK;
+  for (int i = 0; i < LIST_TRIES; i++) {
     CK_ULONG count = 0;
     HF_TRY(
         p11_fail(module, f->C_GetSlotList(CK_TRUE, NULL, &count), "listing the slots of %s", p11_module_path(module)));
@@ -60,7 +64,7 @@ static hf_err slot_list(struct p11_module *module, CK_SLOT_ID **ret_slots, CK_UL
     HF_CLEANUP(hf_freep) CK_SLOT_ID *slots = calloc(count + 1, sizeof(*slots));
     if (!slots)
       return hf_fail(HF_ERR_NO_MEMORY, "listing the slots of %s", p11_module_path(module));
-    CK_RV rv = f->C_GetSlotList(CK_TRUE, slots, &count);
+    rv = count > 0 ? f->C_GetSlotList(CK_TRUE, slots, &count) : CKR_OK;
     if (rv == CKR_BUFFER_TOO_SMALL)
       continue;
     HF_TRY(p11_fail(module, rv, "listing the slots of %s", p11_module_path(module)));
@@ -68,6 +72,7 @@ static hf_err slot_list(struct p11_module *module, CK_SLOT_ID **ret_slots, CK_UL
     *ret_count = count;
     return HF_OK;
   }
+  return p11_fail(module, rv, "listing the slots of %s", p11_module_path(module));
 }
 
 static bool was_removed(hf_err e)
