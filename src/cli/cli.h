@@ -51,6 +51,9 @@ struct cli_command {
 #define CLI_PIN_OPTIONS                                                                     \
   { "pin-source", "SRC", "where the user PIN is: a file, env:NAME or credential:NAME" },    \
   { "pin", "PIN", "the user PIN itself; other users may see it, so prefer --pin-source" }
+#define CLI_SO_PIN_OPTIONS                                                                  \
+  { "so-pin-source", "SRC", "where the SO PIN is: a file, env:NAME or credential:NAME" },   \
+  { "so-pin", "PIN", "the SO PIN itself; other users may see it" }
 #define CLI_JSON_OPTION { "json", NULL, "print JSON" }
 #define CLI_YES_OPTION { "yes", NULL, "do not ask" }
 /* clang-format on */

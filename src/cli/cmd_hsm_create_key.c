@@ -79,13 +79,12 @@ static hf_err check_kind(const struct cli_login *login, const struct p11_object 
                  "Choose another --label, ask for that kind, or add --force-new for a second key of this label.");
 }
 
-static hf_err generate(const struct cli_login *login, const struct hf_buf *id, const struct p11_key_spec *spec,
-                       struct p11_object *ret_key)
+static hf_err generate(const struct cli_args *args, const struct cli_login *login, const struct hf_buf *id,
+                       const struct p11_key_spec *spec, struct p11_object *ret_key)
 {
   HF_CLEANUP(uri_free) struct uri wanted = { 0 };
-  CK_OBJECT_HANDLE public_key, private_key;
   HF_TRY(cli_key_id_check(login->session, id));
-  HF_TRY(p11_key_generate(login->session, spec, &public_key, &private_key));
+  HF_TRY(cli_key_generate_pair(args, login, spec));
   HF_TRY(uri_set(&wanted, URI_ID, id->data, id->len));
   HF_TRY(uri_set(&wanted, URI_TYPE, "private", strlen("private")));
   return cli_object_find(login, &wanted, ret_key);
@@ -175,7 +174,7 @@ static hf_err create(const struct cli_args *args, struct uri *uri, struct p11_ke
   HF_TRY(cli_login_to(args, uri, P11_READ_WRITE, pin, &login));
   HF_TRY(find_key(args, &login, spec, &key));
   result.made = key.handle == CK_INVALID_HANDLE;
-  HF_TRY(result.made ? generate(&login, id, spec, &key) : check_kind(&login, &key, spec));
+  HF_TRY(result.made ? generate(args, &login, id, spec, &key) : check_kind(&login, &key, spec));
   HF_TRY(describe(&login, &key, &result));
   if (cli_has(args, "outfile-pubkey"))
     HF_TRY(hf_file_write(cli_get(args, "outfile-pubkey"), result.pem.data, result.pem.len,

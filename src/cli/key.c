@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/key.h"
 
+#include "cli/pin.h"
+
 #include <errno.h>
 #include <sys/random.h>
 
@@ -102,6 +104,20 @@ hf_err cli_key_select(const struct cli_args *args, struct uri *uri)
     return HF_OK;
   HF_TRY(parse_id(hex, &id));
   return select_by("id", URI_ID, id.data, id.len, uri);
+}
+
+hf_err cli_key_generate_pair(const struct cli_args *args, const struct cli_login *login,
+                             const struct p11_key_spec *spec)
+{
+  CK_OBJECT_HANDLE public_key, private_key;
+  hf_err e = p11_key_generate(login->session, spec, &public_key, &private_key);
+  if (e.code != HF_ERR_USER_TYPE_INVALID || !(cli_has(args, "so-pin") || cli_has(args, "so-pin-source")))
+    return e;
+  HF_CLEANUP(hf_secret_freep) struct hf_secret *so_pin = NULL;
+  HF_TRY(cli_pin_option(args, "so-pin", "SO PIN", false, &so_pin));
+  HF_TRY(p11_session_logout(login->session));
+  HF_TRY(p11_session_login(login->session, CKU_SO, so_pin, P11_LOGIN_CAREFUL));
+  return p11_key_generate(login->session, spec, &public_key, &private_key);
 }
 
 bool cli_is_key(const struct p11_object *object)

@@ -23,6 +23,13 @@ hf_err cli_key_id_check(struct p11_session *session, const struct hf_buf *id);
  */
 hf_err cli_key_kind(const struct cli_args *args, struct p11_key_spec *spec);
 
+/*
+ * p11_key_generate by the user who is logged in; where the token lets its SO alone make keys, by the SO, if his PIN was
+ * given, who then stays logged in. The command has CLI_SO_PIN_OPTIONS.
+ */
+hf_err cli_key_generate_pair(const struct cli_args *args, const struct cli_login *login,
+                             const struct p11_key_spec *spec);
+
 /* clang-format off */
 #define CLI_KEY_KIND_OPTIONS                                          \
   { "type", "TYPE", "ec (default), ed25519 or rsa" },                 \

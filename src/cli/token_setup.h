@@ -7,8 +7,7 @@
 
 /* clang-format off */
 #define CLI_SETUP_OPTIONS                                                               \
-  { "so-pin-source", "SRC", "where the SO PIN is: a file, env:NAME or credential:NAME" }, \
-  { "so-pin", "PIN", "the SO PIN itself; other users may see it" },                     \
+  CLI_SO_PIN_OPTIONS,                                                                   \
   { "make-pins", NULL, "make the PIN files that do not exist yet, with random PINs" }
 /* clang-format on */
 

@@ -87,7 +87,8 @@ struct p11_key_spec {
 /*
  * Private: token, private, sensitive, not extractable, sign (RSA: decrypt). Public: token, verify (RSA: encrypt). Where
  * the token does not offer the kind, fails with MECHANISM_INVALID, or KEY_SIZE_RANGE for a size of RSA, and a hint that
- * names what it offers.
+ * names what it offers. Where the SO is logged in, the id must be one byte, a key's place: see docs/hsms.md. Fails with
+ * MODULE_ANSWER, and without a key, where the token neither takes "not extractable" nor says it of itself.
  */
 hf_err p11_key_generate(struct p11_session *session, const struct p11_key_spec *spec, CK_OBJECT_HANDLE *ret_public,
                         CK_OBJECT_HANDLE *ret_private);

@@ -75,6 +75,16 @@ static bool is_logged_in(struct p11_session *session, CK_USER_TYPE user)
   return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
 }
 
+bool p11_session_is_user(struct p11_session *session)
+{
+  return is_logged_in(session, CKU_USER);
+}
+
+bool p11_session_is_so(struct p11_session *session)
+{
+  return is_logged_in(session, CKU_SO);
+}
+
 /* A context-specific log-in takes the user's PIN. */
 static CK_USER_TYPE pin_owner(CK_USER_TYPE user)
 {
@@ -110,6 +120,22 @@ static hf_err check_login(struct p11_session *session, const struct p11_token *t
   return how == P11_LOGIN_FORCE ? HF_OK : check_careful(session, token, user, pin);
 }
 
+/* What some modules answer where the standard has a code for the PIN, the one argument that is not ours. */
+static CK_RV login_code(CK_RV rv, CK_USER_TYPE user)
+{
+  if (rv == CKR_ARGUMENTS_BAD)
+    return CKR_PIN_LEN_RANGE;
+  return rv == CKR_USER_PIN_NOT_INITIALIZED && user == CKU_SO ? CKR_PIN_INCORRECT : rv;
+}
+
+static hf_err login_failed(struct p11_session *session, const struct p11_token *token, CK_USER_TYPE user, CK_RV rv)
+{
+  hf_err e = p11_fail(session->module, rv, "the %s PIN of token \"%s\"", user == CKU_SO ? "SO" : "user", token->label);
+  return rv == CKR_PIN_LEN_RANGE
+             ? hf_hint(e, "Check the PIN: the token takes %lu to %lu characters.", token->pin_min, token->pin_max)
+             : e;
+}
+
 hf_err p11_session_login(struct p11_session *session, CK_USER_TYPE user, struct hf_secret *pin, enum p11_login how)
 {
   if (is_logged_in(session, user))
@@ -123,12 +149,12 @@ hf_err p11_session_login(struct p11_session *session, CK_USER_TYPE user, struct 
                  ->C_Login(session->handle, user, pin ? hf_secret_data(pin) : NULL, pin ? hf_secret_len(pin) : 0);
   if (rv == CKR_USER_ALREADY_LOGGED_IN)
     return HF_OK;
-  hf_err e = p11_fail(session->module, rv, "the %s PIN of token \"%s\"", user == CKU_SO ? "SO" : "user", token.label);
+  rv = login_code(rv, user);
   if (pin && rv == CKR_PIN_INCORRECT)
     p11_pin_set_wrong(session->module, &token, pin_owner(user), pin);
   else if (pin && rv == CKR_OK)
     p11_pin_set_right(session->module, &token, pin_owner(user), pin);
-  return e;
+  return rv == CKR_OK ? HF_OK : login_failed(session, &token, user, rv);
 }
 
 hf_err p11_session_logout(struct p11_session *session)

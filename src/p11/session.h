@@ -32,6 +32,9 @@ enum p11_login { P11_LOGIN_CAREFUL, P11_LOGIN_FORCE };
  * right is forgotten as wrong.)
  */
 hf_err p11_session_login(struct p11_session *session, CK_USER_TYPE user, struct hf_secret *pin, enum p11_login how);
+/* What the module says; false where it does not answer. */
+bool p11_session_is_user(struct p11_session *session);
+bool p11_session_is_so(struct p11_session *session);
 hf_err p11_session_logout(struct p11_session *session);
 
 #endif
