@@ -4,15 +4,16 @@
 
 #include <pthread.h>
 
-/* What may be over after a fresh start, and whether the module itself needs C_Initialize. */
+/* What may be over after a fresh start. */
 static const struct recovery {
   CK_RV rv;
-  bool lost;
+  enum p11_loss loss;
 } recoveries[] = {
-  { CKR_CRYPTOKI_NOT_INITIALIZED, true }, { CKR_SESSION_HANDLE_INVALID, false }, { CKR_SESSION_CLOSED, false },
-  { CKR_USER_NOT_LOGGED_IN, false },      { CKR_DEVICE_ERROR, false },           { CKR_DEVICE_REMOVED, false },
-  { CKR_TOKEN_NOT_PRESENT, false },       { CKR_TOKEN_NOT_RECOGNIZED, false },   { CKR_GENERAL_ERROR, false },
-  { CKR_FUNCTION_FAILED, false },
+  { CKR_CRYPTOKI_NOT_INITIALIZED, P11_LOST_MODULE }, { CKR_SESSION_HANDLE_INVALID, P11_LOST_SESSIONS },
+  { CKR_SESSION_CLOSED, P11_LOST_SESSIONS },         { CKR_USER_NOT_LOGGED_IN, P11_LOST_LOGIN },
+  { CKR_DEVICE_ERROR, P11_LOST_SESSIONS },           { CKR_DEVICE_REMOVED, P11_LOST_SESSIONS },
+  { CKR_TOKEN_NOT_PRESENT, P11_LOST_SESSIONS },      { CKR_TOKEN_NOT_RECOGNIZED, P11_LOST_SESSIONS },
+  { CKR_GENERAL_ERROR, P11_LOST_SESSIONS },          { CKR_FUNCTION_FAILED, P11_LOST_SESSIONS },
 };
 
 static const struct recovery *recovery_for(CK_RV rv)
@@ -46,7 +47,7 @@ void guard_pools_reset(void)
 {
   pthread_mutex_lock(&kept_lock);
   for (size_t i = 0; i < KEPT_MAX && kept[i]; i++)
-    p11_pool_reset(kept[i], 0, false);
+    p11_pool_reset(kept[i], 0, P11_LOST_SESSIONS);
   pthread_mutex_unlock(&kept_lock);
 }
 
@@ -261,7 +262,7 @@ static bool recover(struct guard_session *session, const struct recovery *recove
 {
   bool can_restart = session->start.possible && session->ops == 1U << session->start.op && session->objects == 0;
   bool nothing_lost = session->ops == 0 && session->objects == 0;
-  p11_pool_reset(session->token->pool, session->lease.epoch, recovery->lost);
+  p11_pool_reset(session->token->pool, session->lease.epoch, recovery->loss);
   end_lease(session, false);
   session->lease.epoch = 0;
   if (!can_restart)
@@ -291,7 +292,7 @@ bool guard_try_again(struct guard_session *session, struct guard_try *attempt, C
   deadline_end(attempt->deadline);
   attempt->count++;
   if (again && attempt->count == 2)
-    again = p11_module_revive(client->module);
+    again = p11_module_revive(client->module, *rv);
   again = again && attempt->count < 3;
   if (recovery && !again)
     forget_work(session, *rv);

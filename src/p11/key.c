@@ -20,27 +20,27 @@ enum { NAME_FIRST = 256 };
 /* What may be over after a fresh start: by the code alone, since texts differ between vendors. */
 static const struct recovery_row {
   enum hf_code code;
-  bool lost; /* the module itself needs C_Initialize */
+  enum p11_loss loss;
 } recoveries[] = {
-  { HF_ERR_CRYPTOKI_NOT_INITIALIZED, true },
-  { HF_ERR_SESSION_HANDLE_INVALID, false },
-  { HF_ERR_SESSION_CLOSED, false },
-  { HF_ERR_KEY_HANDLE_INVALID, false },
-  { HF_ERR_OBJECT_HANDLE_INVALID, false },
-  { HF_ERR_USER_NOT_LOGGED_IN, false },
-  { HF_ERR_OPERATION_ACTIVE, false },
-  { HF_ERR_OPERATION_NOT_INITIALIZED, false },
-  { HF_ERR_DEVICE_ERROR, false },
-  { HF_ERR_DEVICE_REMOVED, false },
-  { HF_ERR_TOKEN_NOT_PRESENT, false },
-  { HF_ERR_TOKEN_NOT_RECOGNIZED, false },
-  { HF_ERR_TOKEN_NOT_FOUND, false },
-  { HF_ERR_SLOT_ID_INVALID, false },
-  { HF_ERR_GENERAL_ERROR, false },
-  { HF_ERR_FUNCTION_FAILED, false },
+  { HF_ERR_CRYPTOKI_NOT_INITIALIZED, P11_LOST_MODULE },
+  { HF_ERR_SESSION_HANDLE_INVALID, P11_LOST_SESSIONS },
+  { HF_ERR_SESSION_CLOSED, P11_LOST_SESSIONS },
+  { HF_ERR_KEY_HANDLE_INVALID, P11_LOST_SESSIONS },
+  { HF_ERR_OBJECT_HANDLE_INVALID, P11_LOST_SESSIONS },
+  { HF_ERR_USER_NOT_LOGGED_IN, P11_LOST_LOGIN },
+  { HF_ERR_OPERATION_ACTIVE, P11_LOST_SESSIONS },
+  { HF_ERR_OPERATION_NOT_INITIALIZED, P11_LOST_SESSIONS },
+  { HF_ERR_DEVICE_ERROR, P11_LOST_SESSIONS },
+  { HF_ERR_DEVICE_REMOVED, P11_LOST_SESSIONS },
+  { HF_ERR_TOKEN_NOT_PRESENT, P11_LOST_SESSIONS },
+  { HF_ERR_TOKEN_NOT_RECOGNIZED, P11_LOST_SESSIONS },
+  { HF_ERR_TOKEN_NOT_FOUND, P11_LOST_SESSIONS },
+  { HF_ERR_SLOT_ID_INVALID, P11_LOST_SESSIONS },
+  { HF_ERR_GENERAL_ERROR, P11_LOST_SESSIONS },
+  { HF_ERR_FUNCTION_FAILED, P11_LOST_SESSIONS },
   /* The handle may have been given to another object since. */
-  { HF_ERR_KEY_TYPE_INCONSISTENT, false },
-  { HF_ERR_KEY_FUNCTION_NOT_PERMITTED, false },
+  { HF_ERR_KEY_TYPE_INCONSISTENT, P11_LOST_SESSIONS },
+  { HF_ERR_KEY_FUNCTION_NOT_PERMITTED, P11_LOST_SESSIONS },
 };
 
 static const struct recovery_row *recovery_for(hf_err e)
@@ -76,7 +76,7 @@ static hf_err try_once(struct p11_key *key, work_fn work, void *arg)
   hf_err e = take_and_work(key, work, arg, &epoch);
   const struct recovery_row *recovery = recovery_for(e);
   if (recovery)
-    p11_pool_reset(key->pool, epoch, recovery->lost);
+    p11_pool_reset(key->pool, epoch, recovery->loss);
   p11_module_leave(p11_pool_module(key->pool));
   return e;
 }
@@ -86,7 +86,7 @@ static hf_err with_session(struct p11_key *key, work_fn work, void *arg)
   hf_err e = try_once(key, work, arg);
   if (recovery_for(e))
     e = try_once(key, work, arg);
-  if (recovery_for(e) && p11_module_revive(p11_pool_module(key->pool)))
+  if (recovery_for(e) && p11_module_revive(p11_pool_module(key->pool), hf_err_rv(e)))
     e = try_once(key, work, arg);
   return e;
 }
@@ -293,7 +293,7 @@ static hf_err open_pool(struct p11_module *module, const struct uri *uri, struct
 static hf_err find_pool(struct p11_module *module, const struct uri *uri, struct p11_pool **ret_pool)
 {
   hf_err e = open_pool(module, uri, ret_pool);
-  return recovery_for(e) && p11_module_revive(module) ? open_pool(module, uri, ret_pool) : e;
+  return recovery_for(e) && p11_module_revive(module, hf_err_rv(e)) ? open_pool(module, uri, ret_pool) : e;
 }
 
 hf_err p11_key_open(struct p11_module *module, const struct uri *uri, struct hf_secret *pin, struct p11_key **ret_key)

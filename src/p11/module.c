@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
+enum { STUCK_WAIT_MAX = 64 };
+
 struct p11_module {
   struct p11_module *next;
   char *path;
@@ -22,6 +24,7 @@ struct p11_module {
   _Atomic uint64_t generation;
   pthread_rwlock_t use; /* read: a call may be running; write: C_Finalize */
   time_t revived;       /* seconds of CLOCK_MONOTONIC */
+  time_t stuck_wait;    /* seconds until it may be taken for stuck again */
 };
 
 /* Every module ever loaded; they stay. lock guards the list, refs, ours and the steps that change ready. */
@@ -255,26 +258,48 @@ static bool shows_a_token(struct p11_module *module)
   return module->functions->C_GetSlotList(CK_TRUE, NULL, &count) == CKR_OK && count > 0;
 }
 
+static time_t seconds_now(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec;
+}
+
 /* With use held for writing. */
 static bool restart(struct p11_module *module)
 {
   HOLD_LOCK();
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  if (!atomic_load(&module->ready) || !module->ours || now.tv_sec == module->revived)
+  time_t now = seconds_now();
+  if (!atomic_load(&module->ready) || !module->ours || now == module->revived)
     return false;
-  module->revived = now.tv_sec;
+  module->revived = now;
   (void)module->functions->C_Finalize(NULL);
   module->ours = false;
   atomic_store(&module->ready, false);
   return !hf_failed(initialise(module));
 }
 
-bool p11_module_revive(struct p11_module *module)
+/*
+ * Some stay as they are when what they talk to was away: a TPM, a directory. Other tokens lose their sessions by it, so it
+ * is done ever more seldom where it does not help. With use held for writing.
+ */
+static bool is_stuck(struct p11_module *module, CK_RV rv)
+{
+  if (rv != CKR_GENERAL_ERROR && rv != CKR_DEVICE_ERROR)
+    return false;
+  time_t since = seconds_now() - module->revived;
+  if (since < module->stuck_wait)
+    return false;
+  bool soon = since <= 2 * module->stuck_wait;
+  module->stuck_wait = !soon ? 1 : 2 * module->stuck_wait < STUCK_WAIT_MAX ? 2 * module->stuck_wait : STUCK_WAIT_MAX;
+  return true;
+}
+
+bool p11_module_revive(struct p11_module *module, CK_RV rv)
 {
   p11_fork_check();
   pthread_rwlock_wrlock(&module->use);
-  bool revived = !shows_a_token(module) && restart(module);
+  bool revived = (!shows_a_token(module) || is_stuck(module, rv)) && restart(module);
   pthread_rwlock_unlock(&module->use);
   return revived;
 }

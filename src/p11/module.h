@@ -54,10 +54,11 @@ void p11_module_lost(struct p11_module *module, uint64_t generation);
 
 /*
  * Whether the module answered nothing but errors, or shows no token at all, and was started anew for it: a client of a
- * server that went away stays so until then. Only where C_Initialize was ours, at most once a second, and only when
- * everyone between enter and leave is out; the caller must be.
+ * server that went away stays so until then. rv is what it answered to fresh sessions: a general or device error counts,
+ * too, but ever more seldom. Only where C_Initialize was ours, at most once a second, and only when everyone between
+ * enter and leave is out; the caller must be.
  */
-bool p11_module_revive(struct p11_module *module);
+bool p11_module_revive(struct p11_module *module, CK_RV rv);
 /* The same, whatever it shows: some show what other programs have made only then. Sessions and their objects are gone. */
 bool p11_module_renew(struct p11_module *module);
 void p11_module_enter(struct p11_module *module);

@@ -2,6 +2,7 @@
 #include "p11/pool.h"
 
 #include "p11/fork.h"
+#include "p11/server.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -19,10 +20,13 @@ struct p11_pool {
   uint64_t epoch;
   uint64_t generation; /* the module's, in this epoch */
   bool logged_in;      /* in this epoch, as far as we know */
+  bool needs_login;    /* the token does, so that the module can be asked whether it still is */
+  bool void_login;     /* the module takes itself for logged in, and the token refuses */
   bool fresh;          /* the token is still to be looked for in this epoch */
   size_t open;         /* sessions of this epoch, lent or idle */
   size_t limit;        /* as many as the token gave; SESSIONS_MAX until it refuses one */
   size_t idle_count;
+  bool can_ask;   /* whether it is logged in costs no way to another process */
   uint64_t gives; /* how often a session came back */
   struct p11_session *idle[SESSIONS_MAX];
 };
@@ -82,6 +86,7 @@ static hf_err pool_new(struct p11_module *module, const struct p11_token *token,
   pool->token = *token;
   pool->epoch = 1;
   pool->limit = SESSIONS_MAX;
+  pool->can_ask = !p11_server_is(p11_module_path(module));
   pool->generation = p11_module_generation(module);
   *ret_pool = pool;
   return HF_OK;
@@ -247,12 +252,36 @@ static void put_back(struct p11_pool *pool, struct p11_session *session, uint64_
 }
 
 /* With the lock held. */
+static hf_err log_in(struct p11_pool *pool, struct p11_session *session, struct hf_secret *pin)
+{
+  if (pool->logged_in)
+    return HF_OK;
+  if (pool->void_login)
+    hf_ignore(p11_session_logout(session));
+  pool->void_login = false;
+  HF_TRY(p11_session_login(session, CKU_USER, pin, P11_LOGIN_CAREFUL));
+  pool->logged_in = true;
+  pool->needs_login = p11_session_is_user(session);
+  return HF_OK;
+}
+
+/* With the lock held. A module whose token was away in the meantime may have logged out, and would show less. */
+static bool was_logged_out(struct p11_pool *pool, struct p11_session *session)
+{
+  return pool->logged_in && pool->needs_login && pool->can_ask && !p11_session_is_user(session);
+}
+
+/* With the lock held. */
 static hf_err lease(struct p11_pool *pool, struct hf_secret *pin, enum p11_mode mode, struct p11_lease *ret_lease)
 {
   struct p11_session *session = NULL;
   HF_TRY(get_session(pool, mode, &session));
-  hf_err e = pool->logged_in ? HF_OK : p11_session_login(session, CKU_USER, pin, P11_LOGIN_CAREFUL);
-  pool->logged_in = !hf_failed(e);
+  if (was_logged_out(pool, session)) {
+    put_back(pool, session, pool->epoch);
+    start_epoch(pool);
+    HF_TRY(get_session(pool, mode, &session));
+  }
+  hf_err e = log_in(pool, session, pin);
   if (hf_failed(e))
     put_back(pool, session, pool->epoch);
   else
@@ -303,13 +332,14 @@ void p11_pool_give(struct p11_pool *pool, struct p11_lease *lease)
   lease->session = NULL;
 }
 
-void p11_pool_reset(struct p11_pool *pool, uint64_t epoch, bool lost)
+void p11_pool_reset(struct p11_pool *pool, uint64_t epoch, enum p11_loss loss)
 {
   pthread_mutex_lock(&pool->lock);
   if (epoch == 0 || pool->epoch == epoch) {
-    if (lost)
+    if (loss == P11_LOST_MODULE)
       p11_module_lost(pool->module, pool->generation);
     start_epoch(pool);
+    pool->void_login = loss == P11_LOST_LOGIN;
   }
   pthread_mutex_unlock(&pool->lock);
 }

@@ -43,10 +43,16 @@ void p11_pool_drop(struct p11_pool *pool, struct p11_lease *lease);
 
 void p11_pool_set_found(struct p11_pool *pool, struct p11_found *found, struct p11_found value);
 
+enum p11_loss {
+  P11_LOST_SESSIONS,
+  P11_LOST_LOGIN, /* the token says so; the module may believe otherwise: another program has used the card */
+  P11_LOST_MODULE /* it needs C_Initialize, too */
+};
+
 /*
- * Sessions, log-in and slot of this epoch are not to be trusted any more: the next p11_pool_take starts afresh. lost:
- * the module needs C_Initialize too. Without effect in a later epoch. Epoch 0 stands for the present one.
+ * Sessions, log-in and slot of this epoch are not to be trusted any more: the next p11_pool_take starts afresh. Without
+ * effect in a later epoch. Epoch 0 stands for the present one.
  */
-void p11_pool_reset(struct p11_pool *pool, uint64_t epoch, bool lost);
+void p11_pool_reset(struct p11_pool *pool, uint64_t epoch, enum p11_loss loss);
 
 #endif

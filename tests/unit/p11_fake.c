@@ -52,7 +52,11 @@ static CK_RV close_session(CK_SESSION_HANDLE session)
 static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len)
 {
   CK_RV rv = plan(FAKE_LOGIN);
-  return rv == CKR_OK ? real->C_Login(session, user, pin, len) : rv;
+  if (rv == CKR_OK)
+    rv = real->C_Login(session, user, pin, len);
+  if (rv == CKR_OK)
+    fake_controls.unverified = 0;
+  return rv;
 }
 
 static CK_RV find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attrs, CK_ULONG count)
@@ -64,6 +68,10 @@ static CK_RV find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attrs, CK_ULONG 
 static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
   CK_RV rv = plan(FAKE_SIGN_INIT);
+  if (fake_controls.stuck)
+    rv = CKR_GENERAL_ERROR;
+  else if (fake_controls.unverified)
+    rv = CKR_USER_NOT_LOGGED_IN;
   return rv == CKR_OK ? real->C_SignInit(session, mechanism, key) : rv;
 }
 
@@ -81,6 +89,7 @@ static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count)
 static CK_RV finalize(void *reserved)
 {
   fake_controls.dead = 0;
+  fake_controls.stuck -= fake_controls.stuck > 0;
   fake_controls.sessions = 0;
   fake_controls.restarts++;
   return real->C_Finalize(reserved);
@@ -106,6 +115,9 @@ static CK_RV generate(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATT
                       CK_OBJECT_HANDLE *private_key)
 {
   CK_RV rv = plan(FAKE_GENERATE);
+  for (CK_ULONG i = 0; i < private_count && fake_controls.plain; i++)
+    if (private[i].type == CKA_EXTRACTABLE)
+      rv = CKR_ATTRIBUTE_TYPE_INVALID;
   return rv == CKR_OK ? real->C_GenerateKeyPair(session, mechanism, public, public_count, private, private_count,
                                                 public_key, private_key)
                       : rv;

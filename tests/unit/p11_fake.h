@@ -22,6 +22,9 @@ struct fake_controls {
   unsigned sessions;
   unsigned sessions_peak;
   unsigned dead;        /* lists no slots and opens no session until C_Finalize */
+  unsigned stuck;       /* signing answers GENERAL_ERROR until C_Finalize, so many times over */
+  unsigned unverified;  /* signing answers USER_NOT_LOGGED_IN until C_Login */
+  unsigned plain;       /* C_GenerateKeyPair does not take CKA_EXTRACTABLE */
   unsigned restarts;    /* calls of C_Finalize */
   CK_FLAGS token_flags; /* set in C_GetTokenInfo besides the real ones */
   CK_ULONG bits_max;    /* what C_GetMechanismInfo says of the longest key; 0: the truth */

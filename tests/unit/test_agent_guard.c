@@ -331,7 +331,9 @@ static void a_pin_is_not_tried_again(void **state)
   CK_OBJECT_HANDLE key = key_of(session);
   struct p11_module *module;
   assert_hf_ok(keyring_module(right, &module));
-  assert_true(p11_module_renew(module));
+  /* Not twice within a second, which other tests may have done. */
+  while (!p11_module_renew(module))
+    usleep(50000);
   for (int i = 0; i < 5; i++)
     assert_rv(sign(session, key), CKR_PIN_INCORRECT);
   assert_true(controls->calls[FAKE_LOGIN].seen <= 1);

@@ -193,8 +193,8 @@ static void gives_up_after_one_retry(void **state)
 {
   (void)state;
   struct p11_key *key = the_key();
-  fail_next(FAKE_SIGN, CKR_DEVICE_ERROR, 10);
-  assert_hf_err(sign(key), DEVICE_ERROR);
+  fail_next(FAKE_SIGN, CKR_FUNCTION_FAILED, 10);
+  assert_hf_err(sign(key), FUNCTION_FAILED);
   assert_int_equal(controls->calls[FAKE_SIGN].seen, 2);
   fail_next(FAKE_SIGN, CKR_OK, 0);
   assert_hf_ok(sign(key));
@@ -223,6 +223,81 @@ static void a_dead_module_is_started_anew(void **state)
   assert_hf_ok(sign(key));
   p11_key_unref(other);
   p11_key_unref(key);
+}
+
+static void a_stuck_module_is_started_anew_ever_more_seldom(void **state)
+{
+  (void)state;
+  struct p11_key *key = the_key();
+  sleep(1);
+  controls->stuck = 1;
+  assert_hf_ok(sign(key));
+  assert_int_equal(controls->restarts, 1);
+  controls->stuck = 100;
+  for (time_t end = time(NULL) + 2; time(NULL) < end;)
+    assert_hf_err(sign(key), GENERAL_ERROR);
+  assert_in_range(controls->restarts, 2, 3);
+  controls->stuck = 0;
+  assert_hf_ok(sign(key));
+  p11_key_unref(key);
+}
+
+static void a_login_that_the_token_does_not_know_of_is_made_again(void **state)
+{
+  (void)state;
+  struct p11_key *key = the_key();
+  /* Keeps the module logged in. */
+  struct p11_session *other = log_in(P11_READ_WRITE);
+  controls->unverified = 1;
+  assert_hf_ok(sign(key));
+  p11_session_close(other);
+  p11_key_unref(key);
+}
+
+static void a_logout_behind_our_back_hides_nothing(void **state)
+{
+  (void)state;
+  struct p11_key *key = the_key();
+  struct p11_session *other = log_in(P11_READ_WRITE);
+  assert_hf_ok(p11_session_logout(other));
+  bool same = false;
+  assert_hf_ok(p11_key_check(key, &same));
+  assert_true(same);
+  p11_session_close(other);
+  p11_key_unref(key);
+}
+
+static void a_key_stays_in_a_token_that_is_not_told(void **state)
+{
+  (void)state;
+  controls->plain = 1;
+  make_key(P11_EC_P256, "plain", 9);
+  assert_int_equal(controls->calls[FAKE_GENERATE].seen, 2);
+  controls->plain = 0;
+  destroy_key("plain");
+}
+
+static void the_so_must_name_a_place(void **state)
+{
+  (void)state;
+  struct hf_secret *pin = secret(so_pin_text);
+  struct p11_session *session = NULL;
+  CK_OBJECT_HANDLE public, private;
+  struct p11_key_spec spec = { .kind = P11_EC_P256, .id = "\1\2", .id_len = 2 };
+  assert_hf_ok(p11_session_open(module, slot_of("device"), P11_READ_WRITE, &session));
+  assert_hf_ok(p11_session_login(session, CKU_SO, pin, P11_LOGIN_CAREFUL));
+  assert_hf_err(p11_key_generate(session, &spec, &public, &private), ATTRIBUTE_VALUE_INVALID);
+  assert_int_equal(controls->calls[FAKE_GENERATE].seen, 0);
+  p11_session_close(session);
+  hf_secret_free(pin);
+}
+
+static void a_pin_that_is_no_pin_here(void **state)
+{
+  (void)state;
+  struct p11_key *key = NULL;
+  fail_next(FAKE_LOGIN, CKR_ARGUMENTS_BAD, 1);
+  assert_hf_err(open_key("pkcs11:token=device;object=ec", "1234", &key), PIN_LEN_RANGE);
 }
 
 static void does_not_retry_a_refusal(void **state)
@@ -417,6 +492,12 @@ int main(void)
     TEST(comes_back_from_what_may_pass),
     TEST(gives_up_after_one_retry),
     TEST(a_dead_module_is_started_anew),
+    TEST(a_stuck_module_is_started_anew_ever_more_seldom),
+    TEST(a_login_that_the_token_does_not_know_of_is_made_again),
+    TEST(a_logout_behind_our_back_hides_nothing),
+    TEST(a_key_stays_in_a_token_that_is_not_told),
+    TEST(the_so_must_name_a_place),
+    TEST(a_pin_that_is_no_pin_here),
     TEST(does_not_retry_a_refusal),
     TEST(a_wrong_pin_is_tried_once),
     TEST(the_final_try_is_not_spent),
