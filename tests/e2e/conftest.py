@@ -144,11 +144,11 @@ def free_port():
 class Server:
     """A process with its log. Ended with the test, or by stop() or kill()."""
 
-    def __init__(self, cmd, env, cwd, log):
+    def __init__(self, cmd, env, cwd, log, stdin=subprocess.DEVNULL):
         self.cmd = [str(part) for part in cmd]
         self.log_path = log
         with open(log, "wb") as out:
-            self.process = subprocess.Popen(self.cmd, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
+            self.process = subprocess.Popen(self.cmd, env=env, cwd=cwd, stdin=stdin, stdout=out,
                                             stderr=subprocess.STDOUT, start_new_session=True)
 
     @property

@@ -100,8 +100,11 @@ class Client:
         return next(slot for slot in self.slots() if self.token_info(slot).label.decode().rstrip() == label)
 
     def open(self, label="device", flags=CKF_RW_SESSION):
+        return self.open_slot(self.slot_of(label), flags)
+
+    def open_slot(self, slot, flags=0):
         session = Ulong()
-        self.call("OpenSession", self.slot_of(label), flags | CKF_SERIAL_SESSION, None, None, ctypes.byref(session))
+        self.call("OpenSession", slot, flags | CKF_SERIAL_SESSION, None, None, ctypes.byref(session))
         return session.value
 
     def find(self, session, **attributes):
