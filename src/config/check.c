@@ -13,7 +13,8 @@ enum {
   ID_MAX = 64 /* ub-common-name: the id is a certificate's CN */,
   TOPIC_MAX = 256,
   SECRET_MAX = 255,
-  TEXT_MAX = 64
+  TEXT_MAX = 64,
+  HOSTS_MAX = 1024
 };
 
 static bool is_printable(const char *value)
@@ -120,6 +121,24 @@ static bool is_host(const char *value)
   return value[0] != '[' && config_address_parse(value, "1", &address) && strcmp(address.host, value) == 0;
 }
 
+static bool is_hosts(const char *value)
+{
+  if (strlen(value) > HOSTS_MAX)
+    return false;
+  for (const char *at = value;; at++) {
+    char host[CONFIG_HOST_MAX + 1];
+    size_t len = strcspn(at, ",");
+    if (len >= sizeof(host))
+      return false;
+    snprintf(host, sizeof(host), "%.*s", (int)len, at);
+    if (!is_host(host))
+      return false;
+    at += len;
+    if (!*at)
+      return true;
+  }
+}
+
 static bool is_topics(const char *value)
 {
   HF_CLEANUP(topic_rules_freep) struct topic_rules *rules = NULL;
@@ -184,6 +203,7 @@ static const struct type_row types[CONFIG_TYPE_COUNT] = {
   [CONFIG_TYPE_TEXT] = { "text", is_text, "1 to 64 printable characters" },
   [CONFIG_TYPE_URL] = { "url", is_url, "http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]" },
   [CONFIG_TYPE_HOST] = { "host", is_host, "a host's name or IP address" },
+  [CONFIG_TYPE_HOSTS] = { "hosts", is_hosts, "hosts' names and IP addresses, ',' between them" },
   [CONFIG_TYPE_PORT] = { "port", NULL, "a port, 1 to 65535" },
   [CONFIG_TYPE_NUMBER] = { "number", NULL, "a number, 1 to 65535" },
   [CONFIG_TYPE_DURATION] = { "duration", NULL, "a number and its unit, s, m, h or d, like 30d" },

@@ -92,6 +92,28 @@
     "What happens beyond that: new messages wait in the local broker, or the oldest are dropped")                      \
   X(MQTT_BRIDGE_SPOOL_DURABILITY, "mqtt.bridge.spool.durability", ENUM, "power", "power|process",                      \
     "What kept messages survive: a power cut (synced to disk), or the end of the process alone")                       \
+  X(CA_PATH, "ca.path", PATH, NULL, NULL,                                                                              \
+    "Where the certificate authority keeps its registry and certificates; without it, ca in data.path")                \
+  X(CA_NAME, "ca.name", TEXT, "Holdfast CA", NULL, "The authority's name: the CN of its certificate")                  \
+  X(CA_KEY_URI, "ca.key_uri", URI, NULL, NULL,                                                                         \
+    "The authority's private key: a PKCS #11 URI; 'holdfast ca init' sets it")                                         \
+  X(CA_CERT_PATH, "ca.cert_path", PATH, NULL, NULL,                                                                    \
+    "The authority's certificate (PEM), its chain after it; without it, ca.pem in ca.path")                            \
+  X(CA_APPROVAL, "ca.approval", ENUM, "automatic", "automatic|manual",                                                 \
+    "Whether a device's one-time password suffices, or a person approves each first certificate")                      \
+  X(CA_VALIDITY_DEVICE, "ca.validity.device", DURATION, "90d", NULL, "How long devices' certificates are valid")       \
+  X(CA_VALIDITY_AUTHORITY, "ca.validity.authority", DURATION, "3650d", NULL,                                           \
+    "How long the authority's own certificate is valid, where 'holdfast ca init' makes it")                            \
+  X(CA_SERVER_KEY_URI, "ca.server.key_uri", URI, NULL, NULL,                                                           \
+    "The private key of the authority's TLS server: a PKCS #11 URI; 'holdfast ca init' sets it")                       \
+  X(CA_SERVER_NAMES, "ca.server.names", HOSTS, NULL, NULL,                                                             \
+    "Names and addresses that the server is reached by, ',' between them; without it, this host's name and localhost") \
+  X(CA_BIND_ADDRESS, "ca.bind.address", HOST, "127.0.0.1", NULL, "Where the authority's server listens")               \
+  X(CA_BIND_PORT, "ca.bind.port", PORT, "8443", NULL, "Its port for HTTPS: EST, and all the rest")                     \
+  X(CA_BIND_HTTP_PORT, "ca.bind.http_port", PORT, NULL, NULL,                                                          \
+    "Its port for plain HTTP: CRL, OCSP and the authority's certificate alone; without it, there is none")             \
+  X(CA_CRL_URL, "ca.crl_url", URL, NULL, NULL, "Where certificates say that the CRL is: http://HOST:PORT/crl")         \
+  X(CA_OCSP_URL, "ca.ocsp_url", URL, NULL, NULL, "Where they say that OCSP is answered: http://HOST:PORT/ocsp")        \
   X(DATA_PATH, "data.path", PATH, NULL, NULL,                                                                          \
     "Where the gateway keeps its data; root's is /var/lib/holdfast, another user's ~/.local/share/holdfast")           \
   X(RUN_PATH, "run.path", PATH, NULL, NULL,                                                                            \
@@ -116,8 +138,9 @@ enum config_type {
   CONFIG_TYPE_PIN_SOURCE,
   CONFIG_TYPE_SECRET, /* a PIN, a password: never shown */
   CONFIG_TYPE_TEXT,
-  CONFIG_TYPE_URL,  /* http or https */
-  CONFIG_TYPE_HOST, /* a name or an IP address */
+  CONFIG_TYPE_URL,   /* http or https */
+  CONFIG_TYPE_HOST,  /* a name or an IP address */
+  CONFIG_TYPE_HOSTS, /* several, ',' between them */
   CONFIG_TYPE_PORT,
   CONFIG_TYPE_NUMBER,   /* 1 to 65535 */
   CONFIG_TYPE_DURATION, /* "90s", "15m", "12h", "30d" */
