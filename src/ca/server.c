@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ca/server.h"
+
+#include "base/log.h"
+#include "base/notify.h"
+#include "ca/server_tls.h"
+#include "ca/service.h"
+#include "identity/program.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { THREADS = 4, QUEUE_MAX = 256, CHECK_S = 60, RETRY_S = 600, DRAIN_S = 5 };
+
+struct server {
+  const char *config_path;
+  struct config *config;
+  struct event_base *base;
+  struct registry *registry;
+  struct authority *authority;
+  SSL_CTX *ctx;
+  int64_t renew_at;
+  struct pool *pool;
+  struct service *service;
+  struct front *tls, *plain; /* plain may be NULL */
+  struct event *signals[3];
+  struct event *tick;
+};
+
+/* What a configuration leads to. */
+
+static hf_err load_authority(struct server *s, const struct config *config)
+{
+  HF_CLEANUP(authority_unrefp) struct authority *authority = NULL;
+  HF_CLEANUP(server_ctx_freep) SSL_CTX *ctx = NULL;
+  HF_TRY(authority_open(config, s->registry, &authority));
+  HF_TRY(server_tls_new(config, authority, &ctx, &s->renew_at));
+  authority_unref(s->authority);
+  SSL_CTX_free(s->ctx);
+  s->authority = HF_TAKE(authority);
+  s->ctx = HF_TAKE(ctx);
+  return HF_OK;
+}
+
+static hf_err listen_at(struct server *s, enum config_key port, SSL_CTX *ctx, struct front **ret_front)
+{
+  const struct front_options options = {
+    .address = config_get(s->config, CONFIG_CA_BIND_ADDRESS),
+    .port = (uint16_t)config_get_number(s->config, port),
+    .ctx = ctx,
+    .pool = s->pool,
+    .on_request = service_request,
+    .arg = s->service,
+  };
+  HF_TRY(front_new(s->base, &options, ret_front));
+  hf_log(HF_LOG_INFO, "listening at %s, port %u (%s)", options.address, options.port, ctx ? "HTTPS" : "plain HTTP");
+  return HF_OK;
+}
+
+static hf_err listen_all(struct server *s)
+{
+  HF_TRY(pool_new(s->base, THREADS, QUEUE_MAX, &s->pool));
+  HF_TRY(service_new(s->authority, s->pool, &s->service));
+  HF_TRY(listen_at(s, CONFIG_CA_BIND_PORT, s->ctx, &s->tls));
+  return config_get(s->config, CONFIG_CA_BIND_HTTP_PORT) ? listen_at(s, CONFIG_CA_BIND_HTTP_PORT, NULL, &s->plain)
+                                                         : HF_OK;
+}
+
+/* Where the program is started, or told to read again. */
+
+static hf_err read_again(struct server *s)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  HF_TRY(config_load(s->config_path, &config));
+  HF_TRY(load_authority(s, config));
+  front_set_ctx(s->tls, s->ctx);
+  service_set_authority(s->service, s->authority);
+  config_free(s->config);
+  s->config = HF_TAKE(config);
+  return HF_OK;
+}
+
+static void reload(struct server *s)
+{
+  struct timespec now;
+  char state[96];
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+           (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+  hf_notify(state);
+  hf_err e = read_again(s);
+  if (hf_failed(e))
+    hf_ignore(hf_log_err(e, "nothing was changed"));
+  else
+    hf_log(HF_LOG_INFO, "the configuration was read again; addresses, ports and ca.path are those of the start");
+  hf_notify("READY=1");
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+  (void)what;
+  struct server *s = arg;
+  if (number == SIGHUP)
+    reload(s);
+  else
+    event_base_loopbreak(s->base);
+}
+
+/* Its own certificate, in time. It signs in the loop: once in two months nobody notices. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+  (void)fd;
+  (void)what;
+  struct server *s = arg;
+  hf_notify("WATCHDOG=1");
+  if ((int64_t)time(NULL) < s->renew_at)
+    return;
+  s->renew_at = (int64_t)time(NULL) + RETRY_S;
+  hf_err e = load_authority(s, s->config);
+  if (hf_failed(e)) {
+    hf_ignore(hf_log_err(e, "the server's new certificate"));
+    return;
+  }
+  front_set_ctx(s->tls, s->ctx);
+  service_set_authority(s->service, s->authority);
+}
+
+static hf_err watch(struct server *s)
+{
+  static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+  const struct timeval minute = { .tv_sec = CHECK_S };
+  for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++) {
+    s->signals[i] = evsignal_new(s->base, numbers[i], on_signal, s);
+    if (!s->signals[i] || event_add(s->signals[i], NULL) != 0)
+      return hf_fail(HF_ERR_NO_MEMORY, "signals");
+  }
+  s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+  return s->tick && event_add(s->tick, &minute) == 0 ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "a timer");
+}
+
+/* A shell's soft limit is low for the sake of select(), which nothing here uses. */
+static void raise_descriptors(void)
+{
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
+
+static hf_err start(struct server *s)
+{
+  char module[PATH_MAX], path[PATH_MAX];
+  HF_TRY(config_load(s->config_path, &s->config));
+  HF_TRY(program_module(s->config, NULL, module, sizeof(module)));
+  HF_TRY(program_start(s->config, module));
+  HF_TRY(authority_path(s->config, path, sizeof(path)));
+  HF_TRY(registry_open(path, &s->registry));
+  HF_TRY(load_authority(s, s->config));
+  s->base = event_base_new();
+  if (!s->base)
+    return hf_fail(HF_ERR_NO_MEMORY, "the event loop");
+  HF_TRY(watch(s));
+  return listen_all(s);
+}
+
+/* What is being worked on is answered; nobody else is waited for. */
+static void drain(struct server *s)
+{
+  const struct timeval step = { .tv_usec = 50000 };
+  front_stop(s->tls);
+  if (s->plain)
+    front_stop(s->plain);
+  for (int i = 0; i < DRAIN_S * 20 && front_count(s->tls) + (s->plain ? front_count(s->plain) : 0) > 0; i++) {
+    event_base_loopexit(s->base, &step);
+    event_base_dispatch(s->base);
+  }
+}
+
+static void stop(struct server *s)
+{
+  s->pool = pool_free(s->pool);
+  front_free(s->tls);
+  front_free(s->plain);
+  service_free(s->service);
+  for (size_t i = 0; i < HF_ARRAY_LEN(s->signals); i++)
+    if (s->signals[i])
+      event_free(s->signals[i]);
+  if (s->tick)
+    event_free(s->tick);
+  if (s->base)
+    event_base_free(s->base);
+  SSL_CTX_free(s->ctx);
+  authority_unref(s->authority);
+  registry_close(s->registry);
+  config_free(s->config);
+}
+
+hf_err server_run(const char *config_path)
+{
+  struct server s = { .config_path = config_path };
+  signal(SIGPIPE, SIG_IGN);
+  raise_descriptors();
+  hf_err e = start(&s);
+  if (!hf_failed(e)) {
+    hf_log(HF_LOG_INFO, "ready");
+    hf_notify("READY=1\nSTATUS=Serving");
+    event_base_dispatch(s.base);
+    hf_notify("STOPPING=1");
+    drain(&s);
+  }
+  stop(&s);
+  return e;
+}
