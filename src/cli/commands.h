@@ -28,6 +28,9 @@
   X(config_list)        \
   X(cert_enroll)        \
   X(cert_download)      \
+  X(ca_init)            \
+  X(ca_token)           \
+  X(ca_serve)           \
   X(connect)            \
   X(agent_run)          \
   X(agent_status)       \
