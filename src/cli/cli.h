@@ -37,7 +37,9 @@ struct cli_command {
   const char *example;                        /* whole lines, without indent */
   bool hidden;                                /* left out of listings */
   hf_err (*run)(const struct cli_args *args); /* its error is printed, and becomes the exit status */
-  int (*run_raw)(int argc, char **argv);      /* in place of run: does all of this itself; argv[0] is the name */
+  hf_err (*ask)(const struct cli_args *args,
+                bool *ret_yes);          /* in place of run: exit status 0 is yes, 1 no, 2 an error */
+  int (*run_raw)(int argc, char **argv); /* in place of run: does all of this itself; argv[0] is the name */
 };
 
 /* clang-format off */
@@ -86,8 +88,11 @@ const char *cli_nearest(const char *given, const char *const *names);
 /* Text of a token or a file on its way to a terminal: control characters become \xNN. */
 void cli_print_text(FILE *out, const char *text, size_t len);
 
-/* Writes a result where --out says (0644), else to standard output. */
+/* Writes a result where --out says (0644), else, or where that is "-", to standard output. */
 hf_err cli_output(const struct cli_args *args, struct hf_slice data);
+
+/* Asks for a line on the terminal, with its echo. Fails with USAGE, naming the option to give, where there is no terminal. */
+hf_err cli_ask_line(const char *prompt, const char *option, char *out, size_t size);
 
 /*
  * For what cannot be undone: goes on with --yes, or after "yes" on a terminal. Fails with USAGE where there is

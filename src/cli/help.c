@@ -40,7 +40,7 @@ static void list_commands(FILE *out, const char *group)
   fputs("Commands:\n", out);
   for (const struct cli_command *const *c = cli_commands; *c; c++)
     if (!(*c)->hidden && (!group || in_group(*c, group)))
-      fprintf(out, "  %-16s  %s\n", (*c)->name, (*c)->help);
+      fprintf(out, "  %-18s  %s\n", (*c)->name, (*c)->help);
 }
 
 void cli_help_all(FILE *out)

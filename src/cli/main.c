@@ -28,6 +28,13 @@ static bool asks_help(int argc, char **argv)
   return false;
 }
 
+static int run_question(const struct cli_args *args)
+{
+  bool yes = false;
+  int status = report(args->command->ask(args, &yes));
+  return status ? hf_err_status((hf_err){ HF_ERR_USAGE }) : !yes;
+}
+
 static int run_command(const struct cli_command *command, int argc, char **argv)
 {
   if (command->run_raw) {
@@ -40,6 +47,8 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
   }
   struct cli_args args;
   hf_err e = cli_parse(command, argc, argv, &args);
+  if (!hf_failed(e) && command->ask)
+    return run_question(&args);
   return report(hf_failed(e) ? e : command->run(&args));
 }
 

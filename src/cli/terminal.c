@@ -104,6 +104,15 @@ hf_err cli_ask_secret(FILE *out, const char *prompt, struct hf_secret **ret_secr
   return e;
 }
 
+hf_err cli_ask_line(const char *prompt, const char *option, char *out, size_t size)
+{
+  if (!isatty(STDIN_FILENO))
+    return hf_fail(HF_ERR_USAGE, "%s is missing, and there is no terminal to ask on", option);
+  fputs(prompt, stderr);
+  HF_TRY(read_line(out, size, NULL));
+  return out[0] ? HF_OK : hf_fail(HF_ERR_USAGE, "nothing was entered");
+}
+
 hf_err cli_confirm(const struct cli_args *args, const char *question, ...)
 {
   if (cli_has(args, "yes"))
