@@ -55,6 +55,7 @@
     "Put the device's certificate first, then each CA's after the one that it issued.")                                \
   X(CERT_REQUEST, "cert-request", 0x007, 4, "not a certificate signing request that can be used",                      \
     "Give a PKCS #10 request, PEM or DER.")                                                                            \
+  X(EXISTS, "exists", 0x005, 1, "there is one already", "Remove it first.")                                            \
   X(ID_EXISTS, "id-exists", 0x013, 1, "the id is already in use", "Choose another id.")                                \
   X(MODULE_LOAD, "module-load", 0x0E0, 3, "the PKCS #11 module cannot be loaded",                                      \
     "Check the module's path; see 'holdfast --help' for how it is found.")                                             \

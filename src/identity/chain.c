@@ -84,15 +84,25 @@ hf_err chain_parse(struct hf_slice text, const char *where, STACK_OF(X509) * *re
   return HF_OK;
 }
 
+/* Through its DER: what comes out of a store by one provider would look for all its algorithms in that one. */
+static hf_err copy_in(X509 *certificate, const char *where, STACK_OF(X509) * chain)
+{
+  unsigned char *der = NULL;
+  int len = i2d_X509(certificate, &der);
+  hf_err e = len > 0 ? parse_der(hf_slice(der, (size_t)len), where, chain)
+                     : openssl_fail(HF_ERR_NO_MEMORY, "the certificate", "");
+  OPENSSL_free(der);
+  return e;
+}
+
 static hf_err read_token(const char *uri, STACK_OF(X509) * *ret_chain)
 {
   HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = sk_X509_new_null();
   HF_CLEANUP(openssl_store_info_freep) OSSL_STORE_INFO *info = NULL;
+  if (!chain)
+    return hf_fail(HF_ERR_NO_MEMORY, "the certificate");
   HF_TRY(openssl_store_load(uri, OSSL_STORE_INFO_CERT, "the certificate in the token", &info));
-  X509 *certificate = OSSL_STORE_INFO_get1_CERT(info);
-  if (!chain || !certificate)
-    return openssl_fail(HF_ERR_CERT_FILE, uri, "");
-  HF_TRY(push(chain, certificate, uri));
+  HF_TRY(copy_in(OSSL_STORE_INFO_get0_CERT(info), uri, chain));
   *ret_chain = HF_TAKE(chain);
   return HF_OK;
 }
