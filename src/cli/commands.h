@@ -22,6 +22,13 @@
   X(hsm_create_key)     \
   X(hsm_change_pin)     \
   X(hsm_delete_key)     \
+  X(cert_create)        \
+  X(cert_create_csr)    \
+  X(cert_show)          \
+  X(cert_needs_renewal) \
+  X(cert_import)        \
+  X(cert_upload)        \
+  X(cert_remove)        \
   X(config_get)         \
   X(config_set)         \
   X(config_unset)       \

@@ -373,6 +373,17 @@ class Pki:
                      "-extfile", extensions, "-out", cert)
         return cert
 
+    def sign_between(self, csr, name, start, end):
+        """The same, valid from start to end ("20200101000000Z"); for a client alone."""
+        cert, conf = self.dir / f"{name}.pem", self.dir / f"{name}-ca.cnf"
+        (self.dir / "index.txt").touch()
+        conf.write_text(f"[ca]\ndefault_ca=a\n[a]\ndatabase={self.dir}/index.txt\nnew_certs_dir={self.dir}\nrand_serial=yes\n"
+                        "default_md=sha256\npolicy=p\nunique_subject=no\nx509_extensions=x\n[p]\ncommonName=supplied\n"
+                        "[x]\nbasicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n")
+        self.openssl("ca", "-batch", "-notext", "-config", conf, "-keyfile", self.ca_key, "-cert", self.ca, "-in", csr, "-out", cert,
+                     "-startdate", start, "-enddate", end)
+        return cert
+
     def key_and_cert(self, name, **options):
         """A key in a file and its certificate: the side that has no token. Returns (key path, certificate path)."""
         key, csr = self.dir / f"{name}.key", self.dir / f"{name}.csr"
