@@ -24,6 +24,8 @@
   X(hsm_delete_key)     \
   X(cert_create)        \
   X(cert_create_csr)    \
+  X(cert_enroll)        \
+  X(cert_download)      \
   X(cert_show)          \
   X(cert_needs_renewal) \
   X(cert_import)        \
@@ -33,8 +35,6 @@
   X(config_set)         \
   X(config_unset)       \
   X(config_list)        \
-  X(cert_enroll)        \
-  X(cert_download)      \
   X(ca_init)            \
   X(ca_token)           \
   X(ca_serve)           \
