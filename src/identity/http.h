@@ -27,7 +27,7 @@ enum { HTTP_CONNECT_TIMEOUT_S = 15, HTTP_TIMEOUT_S = 60, HTTP_TYPE_MAX = 128, HT
 
 struct http;
 
-/* For one thread at a time; keeps its connection between requests. */
+/* For one thread at a time; keeps its connection between requests. The program ignores SIGPIPE: OpenSSL's writes may raise it. */
 hf_err http_new(const struct http_options *options, struct http **ret_http);
 struct http *http_free(struct http *http);
 HF_DEFINE_CLEANUP(struct http, http_free)

@@ -336,6 +336,20 @@ def test_an_issued_certificate_goes_beside_its_key(device):
     assert "device.cert_path does not lead to the certificate" in failed.stderr and "object=device-key" in failed.stderr
 
 
+def test_two_in_the_token_are_told_and_mended(device):
+    """What a power cut between the two steps of a replacement leaves."""
+    issued = device.pki.sign(device.request(), "issued")
+    device.cert("import", issued, "--to-token")
+    der = device.dir / "second.der"
+    device.openssl("x509", "-in", device.pki.sign(device.csr_path, "second"), "-outform", "DER", "-out", der)
+    device.run(["pkcs11-tool", "--module", device.token.module, "--token-label", device.token.label, "--login", "--pin", device.token.pin,
+                "--write-object", der, "--type", "cert", "--label", "device-key", "--id", "01"])
+    uri = device.token.uri + ";object=device-key;type=cert"
+    device.fails(3, "several objects match", args=["show", uri])
+    device.cert("import", issued, "--to-token")
+    assert device.show(uri)["serial"] == device.show()["serial"]
+
+
 # Removed
 
 def test_a_certificate_is_removed_and_its_key_stays(device):
