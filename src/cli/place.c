@@ -16,17 +16,21 @@ static hf_err check_uri(const char *where, const STACK_OF(X509) * chain, const c
       "Set device.cert_path to that.");
 }
 
-hf_err cli_place(const struct cli_args *args, const struct cli_device *device, const STACK_OF(X509) * chain)
+static hf_err place_in_token(const struct cli_device *device, const STACK_OF(X509) * chain, const char *where)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf uri = HF_BUF(4 * URI_MAX);
-  const char *where = config_get(device->config, CONFIG_DEVICE_CERT_PATH);
-  bool in_token = uri_is_pkcs11(where);
-  if (!in_token)
-    HF_TRY(install_file(device->config, chain));
-  if (!in_token && !cli_has(args, "to-token"))
-    return HF_OK;
   HF_TRY(install_in_token(device->config, device->module_path, device->key_uri, chain, &uri));
   const char *written = hf_buf_str(&uri);
   fprintf(stderr, "In the token:\n  %s\n", written ? written : "");
-  return in_token ? check_uri(where, chain, written) : HF_OK;
+  return uri_is_pkcs11(where) ? check_uri(where, chain, written) : HF_OK;
+}
+
+hf_err cli_place(const struct cli_args *args, const struct cli_device *device, const STACK_OF(X509) * chain)
+{
+  const char *where = config_get(device->config, CONFIG_DEVICE_CERT_PATH);
+  bool in_token = uri_is_pkcs11(where);
+  /* First where more can be refused. */
+  if (in_token || cli_has(args, "to-token"))
+    HF_TRY(place_in_token(device, chain, where));
+  return in_token ? HF_OK : install_file(device->config, chain);
 }

@@ -146,6 +146,18 @@ static hf_err clean_up(struct p11_session *session, const struct p11_object *key
   return e;
 }
 
+/* One who may make, but not remove: what was made goes again, if it can, so that there is no choice of two. */
+static hf_err take_back(struct p11_session *session, CK_OBJECT_HANDLE made, hf_err e)
+{
+  char context[HF_CONTEXT_MAX];
+  snprintf(context, sizeof(context), "%s", hf_err_context());
+  bool gone = !hf_failed(p11_object_destroy(session, made));
+  e = hf_fail(e.code, "removing the certificate that was there before: %s", context);
+  return gone ? e
+              : hf_hint(e, "Both are in the token now. Have their removal allowed (to the key agent's policy, that is "
+                           "delete), and do it again.");
+}
+
 static hf_err uri_of(const struct hsm *hsm, const struct p11_object *key, struct hf_buf *out)
 {
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
@@ -169,7 +181,9 @@ hf_err install_in_token(const struct config *config, const char *module_path, co
   HF_TRY(hsm_open(config, module_path, &uri, P11_READ_WRITE, &hsm));
   HF_TRY(p11_object_find(hsm.session, &uri, &key));
   HF_TRY(create(hsm.session, &fields, &key, &made));
-  HF_TRY(clean_up(hsm.session, &key, &fields.value));
+  hf_err e = clean_up(hsm.session, &key, &fields.value);
+  if (hf_failed(e))
+    return take_back(hsm.session, made, e);
   return uri_of(&hsm, &key, ret_uri);
 }
 

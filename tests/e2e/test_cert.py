@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from agent_kit import Agent
 from conftest import needs
 from cumulocity_fake import Fake
 from terminal import converse
@@ -550,3 +551,24 @@ def test_a_broker_takes_the_self_signed_certificate(device, server, free_port, p
     for where in (device.cert_path, device.token.uri + ";object=device-key;type=cert"):
         device.set(device__cert_path=where)
         assert "acknowledgement... ✓" in device.run([device.holdfast, "connect", "mqtt"]).stdout
+
+
+@one_module
+def test_through_the_key_agent(device, server, build, workdir):
+    """The agent has the PIN: the device's programs have none, and a certificate in the token is the policy's to allow."""
+    directory = workdir / "agent"
+    directory.mkdir()
+    policy = directory / "policy"
+    policy.write_text(f"allow sign,list user={os.getuid()}\ndeny all\n")
+    agent = Agent(server, build, directory, device.token.module, pin_source=device.token.pin_file)
+    device.run([device.holdfast, "config", "unset", "device.cryptoki.pin_source"])
+    device.set(device__cryptoki__mode="socket", device__cryptoki__pkcs11_socket_path=agent.pkcs11)
+    device.cert("create", "--device-id", DEVICE)
+    assert device.show()["key_in_hsm"] is True
+    device.openssl("verify", "-CAfile", device.cert_path, device.cert_path)
+    for allowed, code, text in (("sign,list", 4, "policy forbids"), ("sign,list,create", 0, "object=device-key;type=cert"),
+                                ("sign,list,create", 4, "Both are in the token now"), ("all", 0, "object=device-key;type=cert")):
+        policy.write_text(f"allow {allowed} user={os.getuid()}\ndeny all\n")
+        device.run([device.holdfast, "agent", "reload", "--metrics-socket", agent.metrics_socket])
+        assert text in device.cert("create", "--force", "--to-token", code=code).stderr
+    assert device.show(device.token.uri + ";object=device-key;type=cert")["serial"] == device.show()["serial"]
