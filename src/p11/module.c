@@ -279,13 +279,18 @@ static bool restart(struct p11_module *module)
   return !hf_failed(initialise(module));
 }
 
-/*
- * Some stay as they are when what they talk to was away: a TPM, a directory. Other tokens lose their sessions by it, so it
- * is done ever more seldom where it does not help. With use held for writing.
- */
+/* What a module that shows a token goes on to answer, when what it talks to was away: a TPM, a directory, a card. */
+static const CK_RV stuck_codes[] = {
+  CKR_GENERAL_ERROR, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
+};
+
+/* Other tokens lose their sessions by it, so it is done ever more seldom where it does not help. With use held for writing. */
 static bool is_stuck(struct p11_module *module, CK_RV rv)
 {
-  if (rv != CKR_GENERAL_ERROR && rv != CKR_DEVICE_ERROR)
+  bool known = false;
+  for (size_t i = 0; i < HF_ARRAY_LEN(stuck_codes); i++)
+    known = known || rv == stuck_codes[i];
+  if (!known)
     return false;
   time_t since = seconds_now() - module->revived;
   if (since < module->stuck_wait)

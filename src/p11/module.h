@@ -54,8 +54,8 @@ void p11_module_lost(struct p11_module *module, uint64_t generation);
 
 /*
  * Whether the module answered nothing but errors, or shows no token at all, and was started anew for it: a client of a
- * server that went away stays so until then. rv is what it answered to fresh sessions: a general or device error counts,
- * too, but ever more seldom. Only where C_Initialize was ours, at most once a second, and only when everyone between
+ * server that went away stays so until then. rv is what it answered to fresh sessions: errors of the device count, too, but
+ * ever more seldom. Only where C_Initialize was ours, at most once a second, and only when everyone between
  * enter and leave is out; the caller must be.
  */
 bool p11_module_revive(struct p11_module *module, CK_RV rv);

@@ -69,7 +69,7 @@ static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OB
 {
   CK_RV rv = plan(FAKE_SIGN_INIT);
   if (fake_controls.stuck)
-    rv = CKR_GENERAL_ERROR;
+    rv = fake_controls.stuck_rv;
   else if (fake_controls.unverified)
     rv = CKR_USER_NOT_LOGGED_IN;
   return rv == CKR_OK ? real->C_SignInit(session, mechanism, key) : rv;

@@ -21,8 +21,9 @@ struct fake_controls {
   unsigned sessions_max; /* 0: as many as the real one gives */
   unsigned sessions;
   unsigned sessions_peak;
-  unsigned dead;        /* lists no slots and opens no session until C_Finalize */
-  unsigned stuck;       /* signing answers GENERAL_ERROR until C_Finalize, so many times over */
+  unsigned dead;  /* lists no slots and opens no session until C_Finalize */
+  unsigned stuck; /* signing answers stuck_rv until C_Finalize, so many times over */
+  CK_RV stuck_rv;
   unsigned unverified;  /* signing answers USER_NOT_LOGGED_IN until C_Login */
   unsigned plain;       /* C_GenerateKeyPair does not take CKA_EXTRACTABLE */
   unsigned restarts;    /* calls of C_Finalize */
