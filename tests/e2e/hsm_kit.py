@@ -26,7 +26,6 @@ class Traits:
     generates: bool = True  # makes keys through its module
     generates_as_so: bool = False  # ... for the SO alone, who also names the key's place by its id
     names_keys: bool = True  # a key gets the label that was asked for; False: its place's
-    stores_certificates: bool = True  # through its module, for the user
     pin_tries: int = 0  # 0: it does not count them
     removable: bool = True  # and programs notice when it is gone
 
@@ -35,8 +34,8 @@ TRAITS = {
     "ours": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), pin_tries=10, removable=False),
     "softhsm2": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa")),
     "tpm": Traits(),
-    "yubikey": Traits(generates_as_so=True, names_keys=False, stores_certificates=False, pin_tries=piv_card.TRIES),
-    "opensc": Traits(generates=False, names_keys=False, stores_certificates=False, pin_tries=piv_card.TRIES),
+    "yubikey": Traits(generates_as_so=True, names_keys=False, pin_tries=piv_card.TRIES),
+    "opensc": Traits(generates=False, names_keys=False, pin_tries=piv_card.TRIES),
 }
 
 
@@ -53,7 +52,7 @@ class Hsm:
         self.traits = TRAITS[name]
         self.run, self.holdfast, self.dir = run, holdfast, workdir
         self.pin_file, self.so_pin_file = self.secret("pin", pin), self.secret("so-pin", so_pin)
-        self.made = 0
+        self.ids = {}  # of each key, by its URI
 
     def secret(self, name, text):
         path = self.dir / f"hsm.{name}"
@@ -83,10 +82,25 @@ class Hsm:
 
     def create_key(self, label="device", kind="p256"):
         """A key pair, made as a user of this HSM makes it; the URI of its private key, which names it for good."""
-        self.made += 1
-        self.run([self.holdfast, "key", "generate", "--token", self.label, "--label", label, "--id", f"{self.made:02x}",
-                  *kind_options(kind), *self.access], timeout=60)
-        return f"{self.uri};object={label};type=private"
+        key, id = f"{self.uri};object={label};type=private", f"{len(self.ids) + 1:02x}"
+        self.run([self.holdfast, "key", "generate", "--token", self.label, "--label", label, "--id", id, *kind_options(kind),
+                  *self.access], timeout=60)
+        self.ids[key] = id
+        return key
+
+    def store_certificate(self, key, cert):
+        """Puts a certificate (a PEM file) beside its key, as a user of this HSM does it; its URI."""
+        self.run(["openssl", "x509", "-in", cert, "-outform", "DER", "-out", "cert.der"], extra_env={"OPENSSL_CONF": "/etc/ssl/openssl.cnf"})
+        self.store(self.ids[key], self.dir / "cert.der")
+        return f"{self.uri};id=%{self.ids[key]};type=cert"
+
+    def store(self, id, der):
+        self.run(["pkcs11-tool", "--module", self.module, "--token-label", self.label, *self.login(), "--write-object", der, "--type", "cert",
+                  "--label", "device", "--id", id])
+
+    def login(self):
+        """The options by which pkcs11-tool may write."""
+        return ["--login", "--pin", self.pin]
 
     def pull(self):
         """Takes the token away under running programs; plug brings it back as it was."""
@@ -233,9 +247,11 @@ class CardHsm(Hsm):
     def create_key(self, label="device", kind="p256", place=None):
         """place: a PIV slot; its default is the first that is free."""
         place = place or next(place for place in self.places if place not in self.card.slots())
-        id = list(piv_card.SLOTS).index(place) + 1
+        id = f"{list(piv_card.SLOTS).index(place) + 1:02x}"
         self.make(place, id, label, kind)
-        return f"{self.uri};id=%{id:02x};type=private"
+        key = f"{self.uri};id=%{id};type=private"
+        self.ids[key] = id
+        return key
 
     def make(self, place, id, label, kind):
         raise NotImplementedError
@@ -254,8 +270,11 @@ class YubikeyHsm(CardHsm):
     """By ykcs11, which lets the SO make keys; the SO's PIN is the management key."""
 
     def make(self, place, id, label, kind):
-        self.run([self.holdfast, "key", "generate", "--token", self.label, "--id", f"{id:02x}", *kind_options(kind), *self.access,
-                  "--so-pin-source", self.so_pin_file], timeout=60)
+        self.run([self.holdfast, "key", "generate", "--token", self.label, "--id", id, *kind_options(kind), *self.access, "--so-pin-source",
+                  self.so_pin_file], timeout=60)
+
+    def login(self):
+        return ["--login", "--login-type", "so", "--so-pin", self.so_pin]
 
 
 class OpenscHsm(CardHsm):
@@ -269,6 +288,9 @@ class OpenscHsm(CardHsm):
 
     def make(self, place, id, label, kind):
         self.card.generate(place, self.algorithms[kind], label)
+
+    def store(self, id, der):
+        self.card.put_certificate(list(piv_card.SLOTS)[int(id) - 1], der.read_bytes().hex())
 
 
 def module_file(pattern, package):

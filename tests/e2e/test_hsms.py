@@ -180,6 +180,19 @@ def test_tls_client(hsm, run, server, build, pki, free_port, openssl_conf, certi
         assert "Verification: OK" in s_client(run, pki, port, cert, key, extra_env=conf).stderr
 
 
+def test_certificate_in_the_token(hsm, run, holdfast, server, pki, free_port, openssl_conf, certify, workdir):
+    """Both sides of a handshake name key and certificate by URI."""
+    key = hsm.create_key()
+    hsm.configure()
+    conf, port = openssl_conf(), free_port()
+    path = certify(key, conf)
+    cert = hsm.store_certificate(key, path)
+    assert run([holdfast, "pubkey", cert]).stdout == run([holdfast, "pubkey", key]).stdout
+    assert run(["openssl", "x509", "-in", cert], extra_env=conf).stdout == run(["openssl", "x509", "-in", path], extra_env=conf).stdout
+    s_server(server, pki, port, cert, key, extra_env=conf)
+    s_client(run, pki, port, cert, key, extra_env=conf)
+
+
 def test_pulled_and_plugged_under_a_running_server(hsm, run, server, pki, free_port, openssl_conf, certify):
     key = hsm.create_key()
     hsm.configure()
