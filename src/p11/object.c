@@ -352,16 +352,24 @@ hf_err p11_object_uri(const struct p11_token *token, const struct p11_object *ob
   return type ? uri_set(uri, URI_TYPE, type, strlen(type)) : HF_OK;
 }
 
+/* Some let their SO alone write, some nobody. */
+static hf_err explain_refusal(hf_err e)
+{
+  if (e.code == HF_ERR_USER_TYPE_INVALID)
+    return hf_hint(e, "This token lets its SO alone write: use its vendor's tool (a YubiKey: 'ykman piv').");
+  return e.code == HF_ERR_FUNCTION_NOT_SUPPORTED ? hf_hint(e, "Its module writes nothing: use its vendor's tool.") : e;
+}
+
 hf_err p11_object_create(struct p11_session *session, CK_ATTRIBUTE *attrs, size_t count, CK_OBJECT_HANDLE *ret_object)
 {
   struct p11_module *module = p11_session_module(session);
   CK_RV rv = p11_module_functions(module)->C_CreateObject(p11_session_handle(session), attrs, count, ret_object);
-  return p11_fail(module, rv, "creating an object in slot %lu", p11_session_slot(session));
+  return explain_refusal(p11_fail(module, rv, "creating an object in slot %lu", p11_session_slot(session)));
 }
 
 hf_err p11_object_destroy(struct p11_session *session, CK_OBJECT_HANDLE object)
 {
   struct p11_module *module = p11_session_module(session);
   CK_RV rv = p11_module_functions(module)->C_DestroyObject(p11_session_handle(session), object);
-  return p11_fail(module, rv, "destroying an object in slot %lu", p11_session_slot(session));
+  return explain_refusal(p11_fail(module, rv, "destroying an object in slot %lu", p11_session_slot(session)));
 }
