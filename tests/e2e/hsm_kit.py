@@ -16,6 +16,7 @@ import tempfile
 import pytest
 
 import piv_card
+from agent_kit import Agent
 from conftest import PIN, SO_PIN, Module, Server, built, clean_env, find_module, run_command
 
 
@@ -26,6 +27,7 @@ class Traits:
     generates: bool = True  # makes keys through its module
     generates_as_so: bool = False  # ... for the SO alone, who also names the key's place by its id
     names_keys: bool = True  # a key gets the label that was asked for; False: its place's
+    stores_certificates: bool = True  # through its module, for the user
     pin_tries: int = 0  # 0: it does not count them
     removable: bool = True  # and programs notice when it is gone
 
@@ -34,8 +36,8 @@ TRAITS = {
     "ours": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), pin_tries=10, removable=False),
     "softhsm2": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa")),
     "tpm": Traits(),
-    "yubikey": Traits(generates_as_so=True, names_keys=False, pin_tries=piv_card.TRIES),
-    "opensc": Traits(generates=False, names_keys=False, pin_tries=piv_card.TRIES),
+    "yubikey": Traits(generates_as_so=True, names_keys=False, stores_certificates=False, pin_tries=piv_card.TRIES),
+    "opensc": Traits(generates=False, names_keys=False, stores_certificates=False, pin_tries=piv_card.TRIES),
 }
 
 
@@ -70,13 +72,15 @@ class Hsm:
         return f"pkcs11:token={self.label}".replace(" ", "%20").replace("#", "%23")
 
     def configure(self, agent=None, **keys):
-        """What a device's configuration says: the module itself, or the agent's sockets. keys: "device.id" as device_id."""
+        """What a device's configuration says: the module itself, or the agent's sockets; files in the test's directory. keys:
+        "device.id" as device_id."""
         cryptoki = {"mode": "module", "module_path": str(self.module), "pin_source": str(self.pin_file)}
         if agent:
             cryptoki = {"mode": "socket", "socket_path": str(agent.socket), "pkcs11_socket_path": str(agent.pkcs11)}
         path = self.dir / "config.json"
         path.touch(mode=0o600)
-        path.write_text(json.dumps({"device": {"cryptoki": cryptoki}}))
+        device = {"cryptoki": cryptoki, "cert_path": str(self.dir / "device.pem"), "csr_path": str(self.dir / "device.csr")}
+        path.write_text(json.dumps({"device": device}))
         for name, value in keys.items():
             self.run([self.holdfast, "config", "set", name.replace("_", ".", 1), value])
 
@@ -333,3 +337,16 @@ SETUPS = {
 def hsm(request):
     """Each HSM in turn; for some of them: @pytest.mark.parametrize("hsm", ["tpm", "yubikey"], indirect=True). See Hsm."""
     return SETUPS[request.param](request, request.param)
+
+
+@pytest.fixture(params=["module", "socket"])
+def reach(request, hsm, server, build, workdir):
+    """reach(**keys): writes hsm's configuration, see Hsm.configure; in turn with the module itself and with an agent that this
+    starts. After its keys were made: that is the module's affair. Returns the agent, or None."""
+
+    def configure(**keys):
+        agent = Agent(server, build, workdir / "agent", hsm.module, pin_source=hsm.pin_file) if request.param == "socket" else None
+        hsm.configure(agent, **keys)
+        return agent
+
+    return configure

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every part of Holdfast on every HSM that a test can have: see hsm_kit. What docs/hsms.md says is checked here."""
 
-import glob
 import json
 
 import pytest
 
 import pkcs11_client
 from agent_kit import Agent, wait_until
-from hsm_kit import card, hsm  # noqa: F401 (fixtures)
+from hsm_kit import card, hsm, reach  # noqa: F401 (fixtures)
 from p11_server_client import ServerError, spki
 from pkcs11_client import CKO, Refused
 
@@ -95,6 +94,12 @@ def test_a_pin_for_each_signature_and_a_key_without_one(hsm, run, verify, holdfa
         verify(run([holdfast, "pubkey", key, *hsm.access]).stdout, (workdir / "signature").read_bytes())
 
 
+@pytest.mark.parametrize("hsm", ["opensc"], indirect=True)
+def test_a_key_for_decryption_does_not_sign(hsm, data):
+    answer = sign(hsm, hsm.create_key("device", "rsa", "9d"), code=1)
+    assert "the key is of the wrong type" in answer.stderr
+
+
 @pytest.mark.parametrize("hsm", ["yubikey"], indirect=True)
 def test_a_key_without_certificate(hsm, run, holdfast, verify, workdir):
     """ykcs11 knows it by the card's metadata, and spells its curve out in numbers."""
@@ -165,13 +170,9 @@ def certify(run, pki, workdir):
     return request
 
 
-@pytest.mark.parametrize("mode", ["module", "socket"])
-def test_tls_client(hsm, run, server, build, pki, free_port, openssl_conf, certify, workdir, mode):
+def test_tls_client(hsm, reach, run, server, pki, free_port, openssl_conf, certify):
     key = hsm.create_key()
-    agent = None
-    if mode == "socket":
-        agent = Agent(server, build, workdir / "agent", hsm.module, pin_source=hsm.pin_file)
-    hsm.configure(agent)
+    reach()
     conf, port = openssl_conf(), free_port()
     cert = certify(key, conf)
     other_key, other_cert = pki.key_and_cert("server")
@@ -191,6 +192,15 @@ def test_certificate_in_the_token(hsm, run, holdfast, server, pki, free_port, op
     assert run(["openssl", "x509", "-in", cert], extra_env=conf).stdout == run(["openssl", "x509", "-in", path], extra_env=conf).stdout
     s_server(server, pki, port, cert, key, extra_env=conf)
     s_client(run, pki, port, cert, key, extra_env=conf)
+
+
+def test_a_certificate_by_holdfast(hsm, run, holdfast):
+    hsm.configure(device_key_uri=hsm.create_key())
+    answer = run([holdfast, "cert", "create", "--device-id", "device", "--to-token"], code=None)
+    if hsm.traits.stores_certificates:
+        assert answer.code == 0 and ";type=cert" in answer.stderr
+    else:
+        assert answer.code == 1 and "use its vendor's tool" in answer.stderr
 
 
 def test_pulled_and_plugged_under_a_running_server(hsm, run, server, pki, free_port, openssl_conf, certify):
@@ -223,17 +233,12 @@ def agent(hsm, key, server, build, workdir):
     return Agent(server, build, workdir / "agent", hsm.module, pin_source=hsm.pin_file)
 
 
-def p11tool(run, agent, *arguments, **options):
-    client = glob.glob("/usr/lib/*/pkcs11/p11-kit-client.so")[0]
-    return run(["p11tool", "--provider", client, "--batch", *arguments],
-               extra_env={"P11_KIT_SERVER_ADDRESS": f"unix:path={agent.pkcs11}"}, **options)
-
-
 def test_agent(hsm, key, run, holdfast, agent, verify, workdir):
     """By both sockets, with no PIN at the client."""
     assert agent.client.choose_scheme([0x0403], key) == (0x0403, 3)
     verify(spki(agent.client.public_key_pem(key)), agent.client.sign(b"telemetry", key))
-    assert "Private key (EC/ECDSA" in p11tool(run, agent, "--list-all", key).stdout
+    listed = run(["pkcs11-tool", "--module", pkcs11_client.client_path(), "-O"], extra_env={"P11_KIT_SERVER_ADDRESS": f"unix:path={agent.pkcs11}"})
+    assert "Private Key Object; EC" in listed.stdout
     hsm.configure(agent)
     run([holdfast, "sign", key, "data", "--out", "signature"])
     verify(run([holdfast, "pubkey", key]).stdout, (workdir / "signature").read_bytes())
@@ -322,9 +327,13 @@ def test_another_card_is_not_taken_for_the_first(hsm, key, agent, run, holdfast)
     wait_until(lambda: signs(agent, other), "signature")
 
 
-@pytest.mark.parametrize("hsm", ["yubikey"], indirect=True)
-def test_the_agent_asks_for_no_pin_of_its_own_for_each_signature(hsm, agent, verify):
+@CARDS
+def test_a_pin_for_each_signature_and_none_at_the_client(hsm, server, build, workdir, run, holdfast, data, openssl_conf):
     key = hsm.create_key(place="9c")
-    pem = spki(agent.client.public_key_pem(key))
-    for _ in range(3):
-        verify(pem, agent.client.sign(b"telemetry", key))
+    agent = Agent(server, build, workdir / "agent", hsm.module, pin_source=hsm.pin_file)
+    hsm.configure(agent)
+    for _ in range(2):
+        agent.client.sign(b"telemetry", key)
+        run([holdfast, "sign", key, "data", "--out", "signature"])
+        run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=device", "-out", "device.csr"], extra_env=openssl_conf())
+    run(["openssl", "req", "-in", "device.csr", "-noout", "-verify"])
