@@ -295,7 +295,7 @@ static void test_a_request_is_cancelled(void **state)
   HF_CLEANUP(http_response_free) struct http_response response = { .body = HF_BUF(10) };
   https_rig_start(&rig);
   assert_hf_err(ask(&rig, &options, &request, &response), CANCELLED);
-  assert_int_equal(calls, 1);
+  assert_true(calls >= 1);
   https_rig_stop(&rig);
 }
 
