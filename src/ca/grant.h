@@ -42,6 +42,9 @@ struct grant_limits {
 void grant(struct authority *authority, const struct grant_limits *limits, const struct grant_request *request,
            struct answer *ret_answer);
 
+/* The subject's CN; false where it has none, several, or one that can be no device's id. */
+bool grant_request_cn(X509_REQ *request, char out[REGISTRY_ID_MAX + 1]);
+
 /* What a request must have to be granted to this device. Each refuses by filling answer; false then. */
 bool grant_check_key(X509_REQ *request, struct answer *answer);
 bool grant_check_subject(X509_REQ *request, const char *device, struct answer *answer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ca/grant.h"
+#include "identity/certificate_text.h"
 #include "identity/request.h"
 
 #include <openssl/err.h>
@@ -55,11 +56,12 @@ bool grant_check_key(X509_REQ *request, struct answer *answer)
 
 /* Names */
 
-/* The subject's only CN, whole: a NUL within it must not make it look like another. */
-static bool read_cn(const X509_NAME *subject, char out[REGISTRY_ID_MAX + 1])
+/* Whole: a NUL within it must not make it look like another. */
+bool grant_request_cn(X509_REQ *request, char out[REGISTRY_ID_MAX + 1])
 {
-  int at = X509_NAME_get_index_by_NID((X509_NAME *)(uintptr_t)subject, NID_commonName, -1);
-  if (at < 0 || X509_NAME_get_index_by_NID((X509_NAME *)(uintptr_t)subject, NID_commonName, at) >= 0)
+  X509_NAME *subject = X509_REQ_get_subject_name(request);
+  int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (at < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0)
     return false;
   unsigned char *text = NULL;
   int len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
@@ -74,7 +76,7 @@ static bool read_cn(const X509_NAME *subject, char out[REGISTRY_ID_MAX + 1])
 bool grant_check_subject(X509_REQ *request, const char *device, struct answer *answer)
 {
   char cn[REGISTRY_ID_MAX + 1];
-  if (!read_cn(X509_REQ_get_subject_name(request), cn))
+  if (!grant_request_cn(request, cn))
     return answer_refuse(answer, 400, "The request's subject must have one common name (CN): the device's id.");
   if (strcmp(cn, device) != 0)
     return answer_refuse(answer, 403, "The request is for '%s', but '%s' asks for it.", cn, device);
@@ -89,15 +91,6 @@ static bool holds(const GENERAL_NAMES *names, GENERAL_NAME *name)
   return false;
 }
 
-static void describe(GENERAL_NAME *name, char *out, size_t size)
-{
-  HF_CLEANUP(openssl_bio_freep) BIO *bio = BIO_new(BIO_s_mem());
-  char *text = NULL;
-  long len = bio && GENERAL_NAME_print(bio, name) == 1 ? BIO_get_mem_data(bio, &text) : 0;
-  snprintf(out, size, "%.*s", (int)(len < 100 ? len : 100), len > 0 ? text : "");
-  ERR_clear_error();
-}
-
 /* "DNS:a,IP:b" and the id as the names they stand for. An id that can be no DNS name adds none. */
 static hf_err parse_allowed(const char *device, char *allowed, GENERAL_NAMES **ret_names)
 {
@@ -107,7 +100,7 @@ static hf_err parse_allowed(const char *device, char *allowed, GENERAL_NAMES **r
   snprintf(own, sizeof(own), "DNS:%s", device);
   for (char *name = strtok_r(allowed, ",", &rest); name && names.alt_name_count < NAMES_MAX;
        name = strtok_r(NULL, ",", &rest))
-    list[names.alt_name_count++] = name;
+    list[names.alt_name_count++] = name + strspn(name, " ");
   list[names.alt_name_count++] = own;
   hf_err e = profile_alt_names(&names, ret_names);
   if (!hf_failed(e))
@@ -125,7 +118,8 @@ static bool read_alt_names(X509_REQ *request, GENERAL_NAMES **ret_names, struct 
 bool grant_check_alt_names(X509_REQ *request, const char *device, const char *allowed, struct answer *answer)
 {
   HF_CLEANUP(profile_alt_names_freep) GENERAL_NAMES *asked = NULL, *may = NULL;
-  char text[REGISTRY_NAMES_MAX], name[128];
+  HF_CLEANUP(hf_buf_free) struct hf_buf name = HF_BUF(CERTIFICATE_TEXT_MAX);
+  char text[REGISTRY_NAMES_MAX];
   if (!read_alt_names(request, &asked, answer))
     return false;
   if (!asked)
@@ -137,9 +131,10 @@ bool grant_check_alt_names(X509_REQ *request, const char *device, const char *al
   for (int i = 0; i < sk_GENERAL_NAME_num(asked); i++) {
     if (may && holds(may, sk_GENERAL_NAME_value(asked, i)))
       continue;
-    describe(sk_GENERAL_NAME_value(asked, i), name, sizeof(name));
-    return answer_refuse(answer, 403, "'%s' may not have the alternative name %s; 'holdfast ca token --san' allows it.",
-                         device, name);
+    hf_ignore(certificate_alt_name_text(sk_GENERAL_NAME_value(asked, i), &name));
+    return answer_refuse(answer, 403,
+                         "'%s' may not have the alternative name %.100s; 'holdfast ca token --san' allows it.", device,
+                         name.len ? hf_buf_str(&name) : "of this kind");
   }
   return true;
 }

@@ -5,6 +5,7 @@
 #include "cli/authority.h"
 #include "cli/commands.h"
 #include "cli/configuration.h"
+#include "cli/device.h"
 #include "cli/progress.h"
 
 #include <errno.h>
@@ -30,21 +31,15 @@ static hf_err read_uses(const struct cli_args *args, uint32_t *ret_uses)
   return HF_OK;
 }
 
-/* Checked now rather than when the device asks. */
+/* Now rather than when the device asks. */
 static hf_err check_alt_names(const char *text)
 {
-  char copy[REGISTRY_NAMES_MAX], *rest = NULL;
-  const char *list[PROFILE_ALT_NAMES_MAX];
-  struct profile_names names = { .alt_names = list };
+  HF_CLEANUP(cli_names_end) struct cli_names names = { .list = NULL };
   HF_CLEANUP(profile_alt_names_freep) GENERAL_NAMES *parsed = NULL;
-  if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
-    return hf_fail(HF_ERR_LIMIT, "--san has more than %d bytes", REGISTRY_NAMES_MAX);
-  for (char *name = strtok_r(copy, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-    if (names.alt_name_count == PROFILE_ALT_NAMES_MAX)
-      return hf_fail(HF_ERR_LIMIT, "--san has more than %d names", PROFILE_ALT_NAMES_MAX);
-    list[names.alt_name_count++] = name;
-  }
-  return profile_alt_names(&names, &parsed);
+  if (strlen(text) >= REGISTRY_NAMES_MAX)
+    return hf_fail(HF_ERR_LIMIT, "--san has more than %d bytes", REGISTRY_NAMES_MAX - 1);
+  HF_TRY(cli_names_cut(text, &names));
+  return profile_alt_names(&names.names, &parsed);
 }
 
 static hf_err read_terms(const struct cli_args *args, struct terms *terms)
@@ -56,7 +51,7 @@ static hf_err read_terms(const struct cli_args *args, struct terms *terms)
   terms->now = (int64_t)time(NULL);
   terms->expires = terms->now + seconds;
   terms->alt_names = alt_names ? alt_names : "";
-  return check_alt_names(terms->alt_names);
+  return alt_names ? check_alt_names(alt_names) : HF_OK;
 }
 
 static hf_err prepare(const char *id, const struct terms *terms, struct registry_device *device,

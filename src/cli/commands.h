@@ -37,6 +37,13 @@
   X(config_list)        \
   X(ca_init)            \
   X(ca_token)           \
+  X(ca_issue)           \
+  X(ca_pending)         \
+  X(ca_approve)         \
+  X(ca_list)            \
+  X(ca_show)            \
+  X(ca_revoke)          \
+  X(ca_crl)             \
   X(ca_serve)           \
   X(connect)            \
   X(agent_run)          \

@@ -102,11 +102,12 @@ static hf_err find_id(const struct cli_args *args, const struct config *config, 
   return HF_OK;
 }
 
-static hf_err cut_alt_names(const char *list, struct cli_names *names)
+hf_err cli_names_cut(const char *list, struct cli_names *names)
 {
   names->list = strdup(list);
   if (!names->list)
     return hf_fail(HF_ERR_NO_MEMORY, "--san");
+  names->names.alt_names = names->alt_names;
   char *rest = names->list;
   for (char *one = strsep(&rest, ","); one; one = strsep(&rest, ",")) {
     if (names->names.alt_name_count == PROFILE_ALT_NAMES_MAX)
@@ -123,8 +124,7 @@ hf_err cli_names(const struct cli_args *args, const struct config *config, struc
   HF_TRY(find_id(args, config, &ret_names->names.common_name));
   ret_names->names.organization = config_get(config, CONFIG_CERTIFICATE_ORGANIZATION);
   ret_names->names.organization_unit = config_get(config, CONFIG_CERTIFICATE_ORGANIZATION_UNIT);
-  ret_names->names.alt_names = ret_names->alt_names;
-  return list ? cut_alt_names(list, ret_names) : HF_OK;
+  return list ? cli_names_cut(list, ret_names) : HF_OK;
 }
 
 void cli_names_end(struct cli_names *names)

@@ -47,6 +47,8 @@ struct cli_names {
   const char *alt_names[PROFILE_ALT_NAMES_MAX];
 };
 hf_err cli_names(const struct cli_args *args, const struct config *config, struct cli_names *ret_names);
+/* --san's value alone, as alternative names; not whether they are good ones: see profile_alt_names. */
+hf_err cli_names_cut(const char *list, struct cli_names *names);
 void cli_names_end(struct cli_names *names);
 
 /* Keeps --device-id as device.id, where none is set. */
