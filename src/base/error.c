@@ -23,7 +23,7 @@ static const struct error_row rows[] = {
 #define FIRST_CKR_ROW HF_ERR_SLOT_ID_INVALID
 
 static _Thread_local char context[HF_CONTEXT_MAX];
-static _Thread_local char hint[256];
+static _Thread_local char hint[HF_HINT_MAX];
 
 static const struct error_row *row_of(hf_err e)
 {
@@ -158,6 +158,23 @@ const char *hf_err_context(void)
 const char *hf_err_hint(hf_err e)
 {
   return hint[0] ? hint : row_of(e)->hint;
+}
+
+struct hf_err_saved hf_err_save(hf_err e)
+{
+  struct hf_err_saved saved = { .error = e };
+  if (hf_failed(e)) {
+    snprintf(saved.context, sizeof(saved.context), "%s", context);
+    snprintf(saved.hint, sizeof(saved.hint), "%s", hf_err_hint(e));
+  }
+  return saved;
+}
+
+hf_err hf_err_restore(const struct hf_err_saved *saved)
+{
+  if (!hf_failed(saved->error))
+    return HF_OK;
+  return hf_hint(hf_fail(saved->error.code, "%s", saved->context), "%s", saved->hint);
 }
 
 void hf_err_format(hf_err e, char *out, size_t size)

@@ -217,6 +217,7 @@ static inline void hf_ignore(hf_err e)
 
 /* Records the context (what it concerns; at most HF_CONTEXT_MAX - 1 bytes, no secret) for this thread and returns code. */
 #define HF_CONTEXT_MAX 1024
+#define HF_HINT_MAX 256
 hf_err hf_fail(enum hf_code code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The same, for a failed system call: picks PERMISSION, NOT_FOUND, DISK_FULL, NO_MEMORY or IO by saved_errno, and adds its text. */
@@ -239,6 +240,17 @@ const char *hf_rv_name(unsigned long rv);
 /* This thread's last recorded context ("" where there is none) and hint; valid until the thread's next failure. */
 const char *hf_err_context(void);
 const char *hf_err_hint(hf_err e);
+
+/* An error with its context and hint, to be told later or by another thread. */
+struct hf_err_saved {
+  hf_err error;
+  char context[HF_CONTEXT_MAX];
+  char hint[HF_HINT_MAX];
+};
+
+struct hf_err_saved hf_err_save(hf_err e);
+/* Records it as this thread's last failure, and returns it. */
+hf_err hf_err_restore(const struct hf_err_saved *saved);
 
 /* "what failed: on what (CKR_...)": one line, no newline, always terminated. */
 void hf_err_format(hf_err e, char *out, size_t size);

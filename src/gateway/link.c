@@ -23,8 +23,10 @@ struct link {
   uint8_t end_reason;
   struct link_limits limits;
   struct hf_buf in, out;
-  size_t in_at, out_at; /* how far they are read, and sent */
-  bool more;            /* the last link_fill stopped short */
+  uint64_t sent;
+  size_t in_at, out_at;       /* how far they are read, and sent */
+  bool more;                  /* the last link_fill stopped short */
+  struct hf_err_saved failed; /* after what it has read, which comes first */
   int64_t keepalive_ms, heard_ms, sent_ms;
   struct ping {
     int64_t asked_ms, moved_ms,
@@ -58,7 +60,8 @@ static hf_err add_connect(struct link *link, const struct link_options *options)
   HF_CLEANUP(hf_buf_free) struct hf_buf properties = HF_BUF(64);
   if (!options->clean)
     HF_TRY(mqtt_property_add_number(&properties, MQTT_SESSION_EXPIRY, MQTT_SESSION_FOREVER));
-  HF_TRY(mqtt_property_add_number(&properties, MQTT_RECEIVE_MAXIMUM, UINT16_MAX));
+  HF_TRY(mqtt_property_add_number(&properties, MQTT_RECEIVE_MAXIMUM,
+                                  options->receive_maximum ? options->receive_maximum : UINT16_MAX));
   const struct mqtt_connect connect = {
     .version = link->version,
     .client_id = mqtt_text(options->client_id),
@@ -213,22 +216,33 @@ static void heard(struct link *link)
   link->ping.asked_ms = 0;
 }
 
+static hf_err read_some(struct link *link, size_t *ret_len)
+{
+  uint8_t *room = NULL;
+  HF_TRY(hf_buf_reserve(&link->in, READ_SIZE, &room));
+  HF_TRY(stream_read(link->stream, room, READ_SIZE, ret_len));
+  hf_buf_commit(&link->in, *ret_len);
+  if (*ret_len > 0)
+    heard(link);
+  return HF_OK;
+}
+
 hf_err link_fill(struct link *link)
 {
   drop_read(link);
+  HF_TRY(hf_err_restore(&link->failed));
+  size_t total = 0, len = 1;
   link->more = false;
-  for (size_t total = 0, len = 1; len > 0; total += len) {
-    uint8_t *room = NULL;
-    if (total >= READ_MAX) {
-      link->more = true;
-      break;
+  for (; len > 0 && total < READ_MAX; total += len) {
+    hf_err e = read_some(link, &len);
+    if (hf_failed(e) && total == 0)
+      return e;
+    if (hf_failed(e)) {
+      link->failed = hf_err_save(e);
+      len = 0;
     }
-    HF_TRY(hf_buf_reserve(&link->in, READ_SIZE, &room));
-    HF_TRY(stream_read(link->stream, room, READ_SIZE, &len));
-    hf_buf_commit(&link->in, len);
-    if (len > 0)
-      heard(link);
   }
+  link->more = total >= READ_MAX || hf_failed(link->failed.error);
   return HF_OK;
 }
 
@@ -282,6 +296,11 @@ size_t link_unsent(const struct link *link)
   return link->out.len - link->out_at;
 }
 
+uint64_t link_sent(const struct link *link)
+{
+  return link->sent;
+}
+
 static void drop_sent(struct link *link)
 {
   if (link->out_at == link->out.len || link->out_at >= READ_MAX) {
@@ -295,6 +314,7 @@ static void drop_sent(struct link *link)
 static void sent(struct link *link, size_t len)
 {
   link->out_at += len;
+  link->sent += len;
   link->sent_ms = net_now_ms();
   if (link->ping.unsent == 0)
     return;

@@ -17,7 +17,9 @@ struct link_options {
   const char *user, *password;  /* NULL: none */
   const struct mqtt_will *will; /* NULL: none; properties are of 5 */
   unsigned keepalive_s;         /* at most 65535; 0: none */
-  bool clean;                   /* false: the session is taken up where there is one, and outlives the connection */
+  unsigned
+      receive_maximum; /* messages with QoS 1 and 2 that we let the broker send at once; 0: as many as it likes. 5 */
+  bool clean;          /* false: the session is taken up where there is one, and outlives the connection */
 };
 
 /* What the broker allows (section 3.2.2.3); of 3.1.1, all. */
@@ -61,6 +63,8 @@ uint8_t link_end_reason(const struct link *link);
 /* Where packets are encoded to. They leave with link_flush. */
 struct hf_buf *link_out(struct link *link);
 size_t link_unsent(const struct link *link);
+/* Bytes that left so far. */
+uint64_t link_sent(const struct link *link);
 hf_err link_flush(struct link *link);
 
 /*

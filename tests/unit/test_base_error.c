@@ -125,6 +125,22 @@ static void threads_keep_their_own_context(void **state)
   assert_string_equal(hf_err_context(), "of the test");
 }
 
+static void an_error_can_be_told_later(void **state)
+{
+  (void)state;
+  struct hf_err_saved own = hf_err_save(hf_hint(hf_fail(HF_ERR_IO, "a"), "do b")),
+                      plain = hf_err_save(hf_fail(HF_ERR_IO, "c"));
+  hf_ignore(hf_fail(HF_ERR_LIMIT, "another"));
+  assert_hf_err(hf_err_restore(&own), IO);
+  assert_string_equal(hf_err_context(), "a");
+  assert_string_equal(hf_err_hint(own.error), "do b");
+  assert_hf_err(hf_err_restore(&plain), IO);
+  assert_string_equal(hf_err_hint(plain.error), plain.hint);
+  struct hf_err_saved none = hf_err_save(HF_OK);
+  assert_hf_ok(hf_err_restore(&none));
+  assert_string_equal(hf_err_context(), "c");
+}
+
 static void printing_adds_the_program_and_the_hint(void **state)
 {
   (void)state;
@@ -150,6 +166,7 @@ int main(void)
     cmocka_unit_test(a_module_s_code_is_shown_by_its_standard_name),
     cmocka_unit_test(every_row_has_a_sentence_and_a_hint),
     cmocka_unit_test(threads_keep_their_own_context),
+    cmocka_unit_test(an_error_can_be_told_later),
     cmocka_unit_test(printing_adds_the_program_and_the_hint),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a link in a thread of its own: a name server, a server or an HSM may take its time, and nobody else shall wait for it. */
+#ifndef HF_GATEWAY_OPENER_H
+#define HF_GATEWAY_OPENER_H
+
+#include "gateway/link_copy.h"
+
+struct opener;
+
+/* Copies the options. Fails with NO_MEMORY, IO. */
+hf_err opener_start(const struct link_options *options, unsigned timeout_s, struct opener **ret_opener);
+
+/* Becomes readable once it has ended. */
+int opener_fd(const struct opener *opener);
+
+/* What came of it, once it has ended; it is gone then. Fails as link_open did there. */
+hf_err opener_finish(struct opener *opener, struct link **ret_link);
+
+/* Does not wait: it goes on alone, and closes what comes of it. NULL is fine. Returns NULL. */
+struct opener *opener_abandon(struct opener *opener);
+
+#endif
