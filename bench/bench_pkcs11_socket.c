@@ -137,80 +137,14 @@ static void finish(struct signer signers[THREADS_MAX], bool shared)
     signers[i].rig.f->C_Finalize(NULL);
 }
 
-static pid_t start(const char *socket, char *const argv[], const char *log)
-{
-  struct stat status;
-  unlink(socket);
-  pid_t pid = fork();
-  if (pid == 0) {
-    int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (out >= 0) {
-      dup2(out, STDOUT_FILENO);
-      dup2(out, STDERR_FILENO);
-    }
-    execvp(argv[0], argv);
-    _exit(127);
-  }
-  for (int i = 0; i < 500; i++) {
-    struct timespec pause = { 0, 10000000 };
-    if (stat(socket, &status) == 0)
-      return pid;
-    nanosleep(&pause, NULL);
-  }
-  fprintf(stderr, "bench: %s does not serve %s\n", argv[0], socket);
-  rig_remove_dir();
-  exit(1);
-}
-
-static void stop(pid_t pid)
-{
-  kill(pid, SIGTERM);
-  waitpid(pid, NULL, 0);
-}
-
-/* argv takes what it only reads as not const. */
-#define ARG(text)     \
-  ((union {           \
-     const char *in;  \
-     char *out;       \
-   }){ .in = (text) } \
-       .out)
-
-static pid_t start_agent(const char *program, const char *module, const char *dir, const char *socket,
-                         const char *audit)
-{
-  char pin_path[PATH_ROOM], log[PATH_ROOM];
-  snprintf(pin_path, sizeof(pin_path), "%s/pin", dir);
-  snprintf(log, sizeof(log), "%s/agent.log", dir);
-  FILE *pin = fopen(pin_path, "w");
-  if (!pin)
-    fail("cannot write the PIN's file");
-  fprintf(pin, "%s\n", RIG_PIN);
-  fclose(pin);
-  char *argv[] = { ARG(program), ARG("--module-path"),
-                   ARG(module),  ARG("--pin-source"),
-                   pin_path,     ARG("--pkcs11-socket"),
-                   ARG(socket),  ARG("--socket-path"),
-                   ARG("none"),  ARG("--metrics-socket"),
-                   ARG("none"),  ARG("--audit"),
-                   ARG(audit),   NULL };
-  return start(socket, argv, log);
-}
-
 static pid_t start_p11_kit(const char *module, const char *dir, const char *socket)
 {
   char log[PATH_ROOM];
   snprintf(log, sizeof(log), "%s/p11-kit.log", dir);
-  char *argv[] = { ARG("p11-kit"),
-                   ARG("server"),
-                   ARG("-f"),
-                   ARG("--provider"),
-                   ARG(module),
-                   ARG("-n"),
-                   ARG(socket),
-                   ARG("pkcs11:token=bench"),
-                   NULL };
-  return start(socket, argv, log);
+  const char *const argv[] = {
+    "p11-kit", "server", "-f", "--provider", module, "-n", socket, "pkcs11:token=bench", NULL
+  };
+  return rig_start(socket, argv, log);
 }
 
 static void report(const char *name, int threads, double rates[CONTENDERS][ROUNDS])
@@ -250,7 +184,8 @@ static void measure(const struct rig *direct, CK_OBJECT_HANDLE key, const char *
   for (int i = 0; i < THREADS_MAX; i++)
     all[0][i] = (struct signer){ .rig = *direct, .session = rig_session(direct), .key = key };
   for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-    pid_t agent_pid = start_agent(agent, module, dir, ours, settings[i].audit);
+    pid_t agent_pid = rig_start_agent(&(struct rig_agent){
+        .program = agent, .module = module, .dir = dir, .pkcs11_socket = ours, .audit = settings[i].audit });
     pid_t p11_kit_pid = start_p11_kit(module, dir, theirs);
     prepare(all[1], "agent", ours, settings[i].shared);
     prepare(all[2], "p11-kit server", theirs, settings[i].shared);
@@ -259,8 +194,8 @@ static void measure(const struct rig *direct, CK_OBJECT_HANDLE key, const char *
     run(direct->name, all);
     finish(all[1], settings[i].shared);
     finish(all[2], settings[i].shared);
-    stop(agent_pid);
-    stop(p11_kit_pid);
+    rig_stop(agent_pid);
+    rig_stop(p11_kit_pid);
   }
 }
 

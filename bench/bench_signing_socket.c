@@ -156,40 +156,6 @@ static void make_requests(const char *path, struct requests *requests)
     fail("no memory");
 }
 
-/* argv takes what it only reads as not const. */
-#define ARG(text)     \
-  ((union {           \
-     const char *in;  \
-     char *out;       \
-   }){ .in = (text) } \
-       .out)
-
-static pid_t start_agent(const char *program, const char *module, const char *dir, const char *path)
-{
-  char pin_path[PATH_ROOM], log[PATH_ROOM];
-  struct stat status;
-  snprintf(pin_path, sizeof(pin_path), "%s/pin", dir);
-  snprintf(log, sizeof(log), "%s/agent.log", dir);
-  FILE *pin = fopen(pin_path, "w");
-  if (!pin || fputs(RIG_PIN "\n", pin) < 0 || fclose(pin) != 0)
-    fail("cannot write the PIN's file");
-  char *argv[] = { ARG(program), ARG("--module-path"),    ARG(module),         ARG("--pin-source"),
-                   pin_path,     ARG("--pkcs11-socket"),  ARG("none"),         ARG("--socket-path"),
-                   ARG(path),    ARG("--metrics-socket"), ARG("none"),         ARG("--audit"),
-                   ARG("json"),  ARG("--policy"),         ARG("/nonexistent"), NULL };
-  pid_t pid = fork();
-  if (pid == 0) {
-    int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    dup2(out, STDOUT_FILENO);
-    dup2(out, STDERR_FILENO);
-    execv(argv[0], argv);
-    _exit(127);
-  }
-  for (int i = 0; i < 500 && stat(path, &status) != 0; i++)
-    nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
-  return pid;
-}
-
 /* Figures */
 
 static int by_value(const void *a, const void *b)
@@ -333,7 +299,8 @@ static void measure(struct rig *rig, const char *module, const char *agent, cons
   snprintf(path, sizeof(path), "%s/signing.sock", dir);
   rig_check(rig, rig->f->C_CloseAllSessions(rig->slot), "C_CloseAllSessions");
   make_requests(path, &requests);
-  pid_t pid = start_agent(agent, module, dir, path);
+  pid_t pid = rig_start_agent(
+      &(struct rig_agent){ .program = agent, .module = module, .dir = dir, .signing_socket = path, .audit = "json" });
   printf("\n%-9s %7s %10s %10s %10s %9s %13s\n", "token", "objects", "agent ms", "tedge ms", "its log-in", "/tedge",
          "/without it");
   for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {

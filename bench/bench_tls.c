@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS 1.3 handshakes a second, server and client in one thread, no session kept: the server's P-256 or RSA-2048 key in a
- * file's form, and in Holdfast's token through the provider. The two take turns; figures are medians.
+ * file's form, and in Holdfast's token through the provider, which has the token in its process or asks the key agent. They
+ * take turns; figures are medians.
  */
 #include "p11_rig.h"
 
@@ -13,7 +14,7 @@
 #include <openssl/store.h>
 #include <openssl/x509.h>
 
-enum { ROUNDS = 9, CONTENDERS = 2 };
+enum { ROUNDS = 9, CONTENDERS = 3 };
 
 static const double slice_seconds = 0.3;
 
@@ -53,11 +54,11 @@ static SSL_CTX *server_ctx(EVP_PKEY *key)
   return ctx;
 }
 
-static EVP_PKEY *token_key(const char *type)
+static EVP_PKEY *token_key(const char *type, const char *query)
 {
-  char uri[128];
+  char uri[RIG_PATH_MAX + 128];
   EVP_PKEY *key = NULL;
-  snprintf(uri, sizeof(uri), "pkcs11:token=bench;object=%s;type=private", type);
+  snprintf(uri, sizeof(uri), "pkcs11:token=bench;object=%s;type=private%s", type, query);
   OSSL_STORE_CTX *store = OSSL_STORE_open(uri, NULL, NULL, NULL, NULL);
   OSSL_STORE_INFO *info = store ? OSSL_STORE_load(store) : NULL;
   if (info)
@@ -105,11 +106,11 @@ static void label_key(const struct rig *rig, CK_OBJECT_HANDLE key, const char *l
   rig_check(rig, rig->f->C_SetAttributeValue(rig->session, key, &id, 1), "C_SetAttributeValue");
 }
 
-static void run(const char *type, EVP_PKEY *file_key, SSL_CTX *client)
+static void run(const char *type, EVP_PKEY *file_key, const char *agent, SSL_CTX *client)
 {
-  EVP_PKEY *keys[CONTENDERS] = { file_key, token_key(type) };
+  EVP_PKEY *keys[CONTENDERS] = { file_key, token_key(type, ""), token_key(type, agent) };
   SSL_CTX *servers[CONTENDERS];
-  double rates[CONTENDERS][ROUNDS], ratios[ROUNDS];
+  double rates[CONTENDERS][ROUNDS], ratios[CONTENDERS][ROUNDS];
   for (int k = 0; k < CONTENDERS; k++)
     servers[k] = server_ctx(keys[k]);
   for (int r = -1; r < ROUNDS; r++) /* the first warms up */
@@ -118,22 +119,17 @@ static void run(const char *type, EVP_PKEY *file_key, SSL_CTX *client)
       if (r >= 0)
         rates[k][r] = value;
     }
-  for (int r = 0; r < ROUNDS; r++)
-    ratios[r] = rates[1][r] / rates[0][r];
-  printf("%-9s %11.0f %11.0f %8.2f\n", type, rig_median(rates[0], ROUNDS), rig_median(rates[1], ROUNDS),
-         rig_median(ratios, ROUNDS));
+  for (int k = 0; k < CONTENDERS; k++)
+    for (int r = 0; r < ROUNDS; r++)
+      ratios[k][r] = rates[k][r] / rates[0][r];
+  printf("%-9s %11.0f", type, rig_median(rates[0], ROUNDS));
+  for (int k = 1; k < CONTENDERS; k++)
+    printf(" %11.0f %8.2f", rig_median(rates[k], ROUNDS), rig_median(ratios[k], ROUNDS));
+  putchar('\n');
   for (int k = 0; k < CONTENDERS; k++) {
     SSL_CTX_free(servers[k]);
     EVP_PKEY_free(keys[k]);
   }
-}
-
-static void write_pin(const char *dir)
-{
-  char path[128];
-  snprintf(path, sizeof(path), "%s/pin", dir);
-  FILE *f = fopen(path, "w");
-  need(f && fputs(RIG_PIN "\n", f) >= 0 && fclose(f) == 0, path);
 }
 
 /* As a program would have it: through openssl.cnf. */
@@ -154,22 +150,27 @@ static void load_provider(const char *dir, const char *module, const char *provi
 int main(int argc, char **argv)
 {
   struct rig rig;
-  if (argc != 3) {
-    fprintf(stderr, "usage: bench_tls PATH-OF-libholdfast-token.so PATH-OF-holdfast.so\n");
+  if (argc != 4) {
+    fprintf(stderr, "usage: bench_tls PATH-OF-libholdfast-token.so PATH-OF-holdfast.so PATH-OF-holdfast-agent\n");
     return 2;
   }
   const char *dir = rig_make_dir();
   rig_open(&rig, RIG_HOLDFAST, argv[1], dir);
   label_key(&rig, rig_ec_key(&rig), "P-256");
   label_key(&rig, rig_rsa_key(&rig), "RSA-2048");
-  write_pin(dir);
+  char socket[RIG_PATH_MAX], query[RIG_PATH_MAX + 32];
+  snprintf(socket, sizeof(socket), "%s/pkcs11.sock", dir);
+  snprintf(query, sizeof(query), "?module-path=unix:path=%s", socket);
+  pid_t agent = rig_start_agent(&(struct rig_agent){
+      .program = argv[3], .module = argv[1], .dir = dir, .pkcs11_socket = socket, .audit = "off" });
   load_provider(dir, argv[1], argv[2]);
   SSL_CTX *client = SSL_CTX_new(TLS_client_method());
   printf("TLS 1.3 handshakes a second, both ends in one thread; \"/file\" is over the key in a file.\n\n");
-  printf("%-9s %11s %11s %8s\n", "key", "file", "token", "/file");
-  run("P-256", EVP_EC_gen("P-256"), client);
-  run("RSA-2048", EVP_RSA_gen(2048), client);
+  printf("%-9s %11s %11s %8s %11s %8s\n", "key", "file", "token", "/file", "agent", "/file");
+  run("P-256", EVP_EC_gen("P-256"), query, client);
+  run("RSA-2048", EVP_RSA_gen(2048), query, client);
   SSL_CTX_free(client);
+  rig_stop(agent);
   rig_close(&rig);
   rig_remove_dir();
   return 0;

@@ -2,9 +2,13 @@
 #include "p11_rig.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdint.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -173,4 +177,68 @@ CK_OBJECT_HANDLE rig_ed25519_key(const struct rig *rig)
   CK_BYTE ed25519[] = { 6, 3, 0x2b, 0x65, 0x70 };
   CK_ATTRIBUTE special = { CKA_EC_PARAMS, ed25519, sizeof(ed25519) };
   return generate(rig, CKM_EC_EDWARDS_KEY_PAIR_GEN, &special);
+}
+
+pid_t rig_start(const char *socket, const char *const argv[], const char *log)
+{
+  struct stat status;
+  unlink(socket);
+  pid_t pid = fork();
+  if (pid == 0) {
+    int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (out >= 0) {
+      dup2(out, STDOUT_FILENO);
+      dup2(out, STDERR_FILENO);
+    }
+    /* execvp takes what it only reads as not const. */
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(127);
+  }
+  for (int i = 0; i < 500; i++) {
+    if (stat(socket, &status) == 0)
+      return pid;
+    nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+  }
+  die(argv[0], "does not serve its socket");
+  return -1;
+}
+
+void rig_stop(pid_t pid)
+{
+  kill(pid, SIGTERM);
+  waitpid(pid, NULL, 0);
+}
+
+void rig_write_pin(const char *dir, char path[RIG_PATH_MAX])
+{
+  snprintf(path, RIG_PATH_MAX, "%s/pin", dir);
+  FILE *f = fopen(path, "w");
+  if (!f || fputs(RIG_PIN "\n", f) < 0 || fclose(f) != 0)
+    die(path, "cannot be written");
+}
+
+pid_t rig_start_agent(const struct rig_agent *agent)
+{
+  char pin[RIG_PATH_MAX], log[RIG_PATH_MAX];
+  rig_write_pin(agent->dir, pin);
+  snprintf(log, sizeof(log), "%s/agent.log", agent->dir);
+  const char *const argv[] = {
+    agent->program,
+    "--module-path",
+    agent->module,
+    "--pin-source",
+    pin,
+    "--pkcs11-socket",
+    agent->pkcs11_socket ? agent->pkcs11_socket : "none",
+    "--socket-path",
+    agent->signing_socket ? agent->signing_socket : "none",
+    "--metrics-socket",
+    "none",
+    "--policy",
+    "/nonexistent",
+    "--audit",
+    agent->audit,
+    NULL,
+  };
+  return rig_start(agent->pkcs11_socket ? agent->pkcs11_socket : agent->signing_socket, argv, log);
 }

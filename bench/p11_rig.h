@@ -6,6 +6,7 @@
 #include "holdfast/pkcs11.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #define RIG_PIN "12345678"
 
@@ -39,6 +40,22 @@ double rig_now(void);
 
 /* The middle of count values; sorts them. */
 double rig_median(double *values, int count);
+
+/* Starts a server, its output in the log, and waits until it serves the socket. rig_stop ends it. */
+pid_t rig_start(const char *socket, const char *const argv[], const char *log);
+void rig_stop(pid_t pid);
+
+/* The key agent on the rig's token; a socket of NULL is not served. audit: "off" or "json", into dir. */
+struct rig_agent {
+  const char *program, *module, *dir;
+  const char *pkcs11_socket, *signing_socket;
+  const char *audit;
+};
+pid_t rig_start_agent(const struct rig_agent *agent);
+
+/* RIG_PIN in a file of dir, whose path goes to path. */
+enum { RIG_PATH_MAX = 256 };
+void rig_write_pin(const char *dir, char path[RIG_PATH_MAX]);
 
 /* A directory of this run, removed with all in it by rig_remove_dir. */
 const char *rig_make_dir(void);
