@@ -52,7 +52,7 @@ struct side {
   enum bridge_side index;
   struct flow *sends, *receives; /* to it, from it */
   struct backoff backoff;
-  int64_t retry_at_ms, connected_at_ms, since_s;
+  int64_t retry_at_ms, dialled_at_ms, connected_at_ms, since_s;
   struct opener *opener;
   uint64_t files_stamp; /* of the last dial */
   struct link *link;

@@ -10,7 +10,8 @@
 #include <time.h>
 
 enum {
-  CONNECT_S = 30,            /* for name, TCP, TLS and CONNECT together; an HSM may take as long as it likes on top */
+  CONNECT_S = 30,            /* for TCP, proxy, TLS and CONNECT together */
+  HANGING_MS = 120000,       /* how long it may take with a name server and an HSM, which nobody can interrupt */
   LOCAL_RETRY_MAX_MS = 5000, /* the local broker is near, and much waits for it */
   STEADY_MS = 10000,         /* a connection that lasted so long starts the back-off anew */
   SHED_MIN_MS = 1000,
@@ -85,11 +86,22 @@ static void retry_later(struct side *side, int64_t now_ms)
 
 static void dial_now(struct side *side, int64_t now_ms)
 {
+  side->dialled_at_ms = now_ms;
   side->files_stamp = bridge_files_stamp(options_of(side));
   hf_err e = opener_start(options_of(side), CONNECT_S, &side->opener);
   if (!hf_failed(e))
     return;
   note_cause(side, e);
+  retry_later(side, now_ms);
+}
+
+static void give_up_hanging(struct side *side, int64_t now_ms)
+{
+  if (!side->opener || now_ms < side->dialled_at_ms + HANGING_MS)
+    return;
+  side->opener = opener_abandon(side->opener);
+  note_cause(side, hf_hint(hf_fail(HF_ERR_TIMEOUT, "connecting has taken %d s", HANGING_MS / 1000),
+                           "See whether the HSM and the name server answer."));
   retry_later(side, now_ms);
 }
 
@@ -219,6 +231,7 @@ static void end_shedding(struct side *side, int64_t now_ms)
 void side_tick(struct side *side, int64_t now_ms)
 {
   end_shedding(side, now_ms);
+  give_up_hanging(side, now_ms);
   if (!side->link && !side->opener && now_ms >= side->retry_at_ms)
     dial_now(side, now_ms);
   if (side->link) {
@@ -231,7 +244,7 @@ void side_tick(struct side *side, int64_t now_ms)
 int64_t side_next_tick(const struct side *side)
 {
   if (side->opener)
-    return INT64_MAX;
+    return side->dialled_at_ms + HANGING_MS;
   if (!side->link)
     return side->retry_at_ms;
   int64_t tick_ms = link_next_tick(side->link);

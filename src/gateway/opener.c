@@ -18,6 +18,8 @@ struct opener {
   struct hf_err_saved error;
 };
 
+static atomic_int running;
+
 static void release(struct opener *opener)
 {
   if (atomic_fetch_sub(&opener->users, 1) > 1)
@@ -33,6 +35,7 @@ static void *run(void *arg)
   struct opener *opener = arg;
   opener->error =
       hf_err_save(link_open(opener->options, net_now_ms() + (int64_t)opener->timeout_s * 1000, &opener->link));
+  atomic_fetch_sub(&running, 1);
   if (eventfd_write(opener->done, 1) != 0)
     abort();
   release(opener);
@@ -46,16 +49,21 @@ static hf_err start_thread(struct opener *opener)
   pthread_attr_init(&attr);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   opener->users = 2;
+  atomic_fetch_add(&running, 1);
   int rc = pthread_create(&thread, &attr, run, opener);
   pthread_attr_destroy(&attr);
   if (rc == 0)
     return HF_OK;
+  atomic_fetch_sub(&running, 1);
   opener->users = 1;
   return hf_fail_errno(rc, "a thread");
 }
 
 hf_err opener_start(const struct link_options *options, unsigned timeout_s, struct opener **ret_opener)
 {
+  if (running >= OPENERS_MAX)
+    return hf_hint(hf_fail(HF_ERR_BUSY, "%d attempts to connect hang", OPENERS_MAX),
+                   "Restart the program; and see whether the HSM and the name server answer.");
   struct opener *opener = calloc(1, sizeof(*opener));
   if (!opener)
     return hf_fail(HF_ERR_NO_MEMORY, "a connection");

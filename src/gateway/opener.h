@@ -7,7 +7,10 @@
 
 struct opener;
 
-/* Copies the options. Fails with NO_MEMORY, IO. */
+/* How many may hang at once, in a vendor's module say, before no other is started. */
+enum { OPENERS_MAX = 8 };
+
+/* Copies the options. Fails with BUSY past OPENERS_MAX, NO_MEMORY, IO. */
 hf_err opener_start(const struct link_options *options, unsigned timeout_s, struct opener **ret_opener);
 
 /* Becomes readable once it has ended. */

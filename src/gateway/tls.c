@@ -58,21 +58,21 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
   return 0;
 }
 
-static hf_err load_roots(SSL_CTX *ctx, const char *path)
+static hf_err load_roots(SSL_CTX *ctx, const char *path, const struct tls_peer *peer)
 {
   struct stat st;
   if (stat(path, &st) != 0)
-    return hf_hint(hf_fail_errno(errno, "%s", path),
-                   "Set mqtt.root_cert_path to the certificates that the server is checked with.");
+    return tls_error_hint(peer, "Set {root} to the certificates that the server is checked with.",
+                          hf_fail_errno(errno, "%s", path));
   bool dir = S_ISDIR(st.st_mode);
   if ((dir ? SSL_CTX_load_verify_dir(ctx, path) : SSL_CTX_load_verify_file(ctx, path)) != 1)
     return openssl_fail(HF_ERR_CERT_FILE, "the trusted certificates ", path);
   return HF_OK;
 }
 
-static hf_err load_identity(SSL_CTX *ctx, const struct tls_identity *identity)
+static hf_err load_identity(SSL_CTX *ctx, const struct tls_identity *identity, const struct tls_peer *peer)
 {
-  HF_TRY(load_roots(ctx, identity->root_path));
+  HF_TRY(load_roots(ctx, identity->root_path, peer));
   if (!identity->cert_path)
     return HF_OK;
   HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = NULL;
@@ -80,7 +80,7 @@ static hf_err load_identity(SSL_CTX *ctx, const struct tls_identity *identity)
   return tls_identity_use(ctx, chain, identity->key, identity->cert_path);
 }
 
-static hf_err new_ctx(const struct tls_identity *identity, SSL_CTX **ret_ctx)
+static hf_err new_ctx(const struct tls_identity *identity, const struct tls_peer *peer, SSL_CTX **ret_ctx)
 {
   HF_CLEANUP(ctx_freep) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
   if (!ctx)
@@ -90,7 +90,7 @@ static hf_err new_ctx(const struct tls_identity *identity, SSL_CTX **ret_ctx)
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(ctx, on_session);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
-  HF_TRY(load_identity(ctx, identity));
+  HF_TRY(load_identity(ctx, identity, peer));
   *ret_ctx = HF_TAKE(ctx);
   return HF_OK;
 }
@@ -121,7 +121,7 @@ static hf_err new_tls(int fd, const struct tls_identity *identity, const struct 
                       struct tls **ret_tls)
 {
   HF_CLEANUP(ctx_freep) SSL_CTX *ctx = NULL;
-  HF_TRY(new_ctx(identity, &ctx));
+  HF_TRY(new_ctx(identity, &server->peer, &ctx));
   HF_CLEANUP(tls_freep) struct tls *tls = calloc(1, sizeof(*tls));
   if (tls)
     tls->ssl = SSL_new(ctx);

@@ -176,8 +176,8 @@ static hf_err serve(struct bridge *bridge)
   while (fgets(line, sizeof(line), stdin) && strcmp(line, "stop\n") != 0) {
     if (strcmp(line, "status\n") == 0)
       print_status(bridge);
-    else if (strncmp(line, "reload\t", 7) == 0)
-      HF_TRY(reload(bridge, line + 7));
+    else if (strncmp(line, "reload", 6) == 0)
+      HF_TRY(reload(bridge, line + 6));
   }
   return HF_OK;
 }

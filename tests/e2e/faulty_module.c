@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A test double, not an HSM's module: it passes every call on to a real module ($HF_FAULTY_REAL), until the file
- * $HF_FAULTY_CONTROL says "FAULT CALL [NUMBER]", like "crash C_Sign". Then that call crashes, hangs, leaks NUMBER MiB or
- * answers NUMBER, once: the file is removed first. "always" before it keeps the file. Each C_Login adds a byte to
+ * $HF_FAULTY_CONTROL says "FAULT CALL [NUMBER]", like "crash C_Sign". Then that call crashes, hangs, takes NUMBER
+ * seconds, leaks NUMBER MiB or answers NUMBER, once: the file is removed first. "always" before it keeps the file. Each C_Login adds a byte to
  * $HF_FAULTY_LOGINS.
  */
 #include "holdfast/pkcs11.h"
@@ -41,6 +41,10 @@ static CK_RV commit(const char *fault, unsigned long number)
       pause();
   if (strcmp(fault, "leak") == 0)
     return leak(number);
+  if (strcmp(fault, "slow") == 0) {
+    sleep((unsigned)number);
+    return CKR_OK;
+  }
   return number;
 }
 
