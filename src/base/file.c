@@ -8,6 +8,10 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+/* What is written aside is called so, and six characters of mkostemp's after it. */
+#define ASIDE ".aside-"
+enum { ASIDE_RANDOM = 6 };
+
 enum { READ_CHUNK = 16 * 1024, PIN_FILE_MAX = 4096, PIN_MAX = 255 };
 
 static hf_err read_all(int fd, const char *path, struct hf_buf *out)
@@ -104,7 +108,7 @@ static hf_err fill(int fd, const char *path, const void *data, size_t len, mode_
 hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode)
 {
   char aside[PATH_MAX];
-  if ((size_t)snprintf(aside, sizeof(aside), "%s.XXXXXX", path) >= sizeof(aside))
+  if ((size_t)snprintf(aside, sizeof(aside), "%s" ASIDE "XXXXXX", path) >= sizeof(aside))
     return hf_fail(HF_ERR_LIMIT, "the path %s", path);
   HF_CLEANUP(hf_closep) int fd = mkostemp(aside, O_CLOEXEC);
   if (fd < 0)
@@ -117,6 +121,18 @@ hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode
     return e;
   }
   return sync_parent(path);
+}
+
+void hf_file_tidy(const char *path)
+{
+  char parent[PATH_MAX], prefix[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  parent_of(path, parent);
+  snprintf(prefix, sizeof(prefix), "%s" ASIDE, slash ? slash + 1 : path);
+  HF_CLEANUP(hf_closedirp) DIR *dir = opendir(parent);
+  for (struct dirent *entry; dir && (entry = readdir(dir));)
+    if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && strlen(entry->d_name) == strlen(prefix) + ASIDE_RANDOM)
+      unlinkat(dirfd(dir), entry->d_name, 0);
 }
 
 hf_err hf_file_create(const char *path, const void *data, size_t len, mode_t mode)

@@ -17,6 +17,9 @@ hf_err hf_file_read(const char *path, struct hf_buf *out);
  */
 hf_err hf_file_write(const char *path, const void *data, size_t len, mode_t mode);
 
+/* Removes what hf_file_write left aside where the program was cut while it wrote path; for who alone writes it. */
+void hf_file_tidy(const char *path);
+
 /* Makes a new file in the same way. Fails with IO where there is one already, which is left alone. */
 hf_err hf_file_create(const char *path, const void *data, size_t len, mode_t mode);
 

@@ -142,6 +142,7 @@ hf_err config_open(const char *path, struct config **ret_config)
   bool named = false;
   HF_TRY(new_config(path, &config, &named));
   HF_TRY(location_lock(config->path, &config->lock));
+  hf_file_tidy(config->path);
   HF_TRY(read_file(config, false));
   *ret_config = HF_TAKE(config);
   return HF_OK;

@@ -231,6 +231,20 @@ static void a_pin_source_that_can_be_written_is_a_file(void **state)
 
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
+static void what_a_cut_left_aside_is_removed(void **state)
+{
+  (void)state;
+  static const char *const left[] = { "f.aside-a1B2c3", "f.aside-zzzzzz" };
+  static const char *const others[] = { "f", "f.backup", "f.aside-", "f.aside-1234567", "ff.aside-123456" };
+  for (size_t i = 0; i < HF_ARRAY_LEN(left); i++)
+    write_text(left[i], "half");
+  for (size_t i = 0; i < HF_ARRAY_LEN(others); i++)
+    write_text(others[i], "whole");
+  hf_file_tidy(in_dir("f"));
+  assert_int_equal(count_entries(), HF_ARRAY_LEN(others));
+  hf_file_tidy("/nowhere/f");
+}
+
 static void a_rename_replaces_and_a_removal_may_come_twice(void **state)
 {
   (void)state;
@@ -266,6 +280,7 @@ int main(void)
     IN_DIR(what_is_written_is_read),
     IN_DIR(writing_replaces_and_leaves_nothing_aside),
     IN_DIR(a_write_that_fails_leaves_nothing),
+    IN_DIR(what_a_cut_left_aside_is_removed),
     IN_DIR(a_rename_replaces_and_a_removal_may_come_twice),
     IN_DIR(one_has_a_lock_until_its_descriptor_goes),
     IN_DIR(a_file_that_is_too_large_or_not_there_is_named),
