@@ -58,6 +58,8 @@
     "Renew when less than this is left; without it, when a third of the lifetime is left")                             \
   X(CERTIFICATE_RENEWAL_ROTATE_KEY, "certificate.renewal.rotate_key", BOOL, "false", NULL,                             \
     "Whether renewal makes a new key in the HSM, too")                                                                 \
+  X(CERTIFICATE_RENEWAL_DELETE_OLD_KEY, "certificate.renewal.delete_old_key", BOOL, "false", NULL,                     \
+    "Delete the old key as soon as the new one is in use, rather than at the next renewal")                            \
   X(EST_URL, "est.url", URL, NULL, NULL,                                                                               \
     "The EST server that issues certificates (RFC 7030): https://HOST[:PORT][/.well-known/est[/LABEL]]")               \
   X(EST_ROOT_CERT_PATH, "est.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                            \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/enroll.h"
 
+#include "identity/install.h"
 #include "identity/key.h"
 #include "identity/obtain.h"
 #include "identity/request.h"
-#include "identity/transaction.h"
 
 #include <time.h>
 
@@ -62,19 +62,13 @@ static hf_err obtain(const struct obtain_options *obtaining, const struct enroll
   }
 }
 
-static hf_err put(const struct config *config, const STACK_OF(X509) * chain)
+/* Where device.cert_path says. */
+static hf_err put(const struct config *config, const struct enroll_options *options, const STACK_OF(X509) * chain)
 {
-  HF_CLEANUP(transaction_freep) struct transaction *t = NULL;
-  HF_CLEANUP(hf_buf_free) struct hf_buf pem = HF_BUF(CHAIN_FILE_MAX);
-  bool changed;
-  HF_TRY(chain_pem(chain, &pem));
-  HF_TRY(transaction_open(config, &t, &changed));
-  HF_TRY(transaction_begin(t, NULL, NULL));
-  hf_err e = transaction_stage(t, hf_slice(pem.data, pem.len));
-  if (!hf_failed(e))
-    return transaction_commit(t, NULL);
-  hf_ignore(transaction_undo(t));
-  return e;
+  HF_CLEANUP(hf_buf_free) struct hf_buf uri = HF_BUF(4 * URI_MAX);
+  if (!uri_is_pkcs11(config_get(config, CONFIG_DEVICE_CERT_PATH)))
+    return install_file(config, chain);
+  return install_in_token(config, options->module_path, config_get(config, CONFIG_DEVICE_KEY_URI), chain, &uri);
 }
 
 static hf_err set_id(const struct config *config, const char *device_id)
@@ -108,6 +102,6 @@ hf_err enroll(const struct config *config, const struct enroll_options *options)
     .observer = options->observer,
   };
   HF_TRY(obtain(&obtaining, options, &chain));
-  HF_TRY(put(config, chain));
+  HF_TRY(put(config, options, chain));
   return set_id(config, options->device_id);
 }

@@ -12,6 +12,7 @@ enum { ENROLL_RETRY_S = 30, ENROLL_MAX_S = 600 };
 /* Borrowed. */
 struct enroll_options {
   const char *cloud;          /* "c8y", or NULL: see est_server_find */
+  const char *module_path;    /* what program_module gave */
   const char *device_id;      /* the certificate's CN */
   const char *user;           /* NULL: device_id */
   struct hf_secret *password; /* one-time; NULL: none is asked for */
@@ -23,7 +24,7 @@ struct enroll_options {
 };
 
 /*
- * Asks for a certificate and puts it, with its chain, to device.cert_path; sets device.id where it is not set. After
+ * Asks for a certificate and puts it where device.cert_path says, with its chain where that is a file; sets device.id where it is not set. After
  * program_start. What was there is as it was on failure: CONFIG where there is no key (device.key_uri) or CA, KEY_MISMATCH and
  * CERT_INVALID for a certificate of somebody else's, BUSY, and as est_enroll.
  */

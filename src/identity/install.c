@@ -46,10 +46,9 @@ hf_err install_file(const struct config *config, const STACK_OF(X509) * chain)
   hf_err e = transaction_stage(transaction, hf_slice(pem.data, pem.len));
   if (!hf_failed(e))
     return transaction_commit(transaction, NULL);
-  char context[HF_CONTEXT_MAX];
-  snprintf(context, sizeof(context), "%s", hf_err_context());
+  struct hf_err_saved saved = hf_err_save(e);
   hf_ignore(transaction_undo(transaction));
-  return hf_fail(e.code, "%s", context);
+  return hf_err_restore(&saved);
 }
 
 /* What PKCS #11 wants to know of a certificate (v3.0, section 4.6.3), as DER each. */

@@ -52,7 +52,7 @@ static hf_err set_key(const struct transaction *t, struct hf_buf *from, struct h
   return HF_OK;
 }
 
-static hf_err save(struct transaction *t)
+hf_err transaction_save(struct transaction *t)
 {
   return journal_write(t->paths.journal, &t->journal);
 }
@@ -66,7 +66,7 @@ static hf_err end(struct transaction *t, const char *discard)
   HF_TRY(journal_set(&t->journal.old_key, NULL));
   HF_TRY(journal_set(&t->journal.new_key, NULL));
   HF_TRY(journal_set(&t->journal.digest, NULL));
-  return save(t);
+  return transaction_save(t);
 }
 
 static hf_err undo(struct transaction *t, bool *ret_changed)
@@ -111,6 +111,8 @@ hf_err transaction_open(const struct config *config, struct transaction **ret_tr
     return hf_fail(HF_ERR_LIMIT, "the path %.64s...", config_path(config));
   HF_TRY(hf_dir_make_above(t->paths.lock, S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH));
   HF_TRY(hf_file_lock(t->paths.lock, &t->lock));
+  hf_file_tidy(t->paths.journal);
+  hf_file_tidy(t->paths.staged);
   HF_TRY(journal_read(t->paths.journal, &t->journal));
   bool changed = false;
   HF_TRY(recover(t, &changed));
@@ -134,7 +136,7 @@ hf_err transaction_begin(struct transaction *t, const char *old_key, const char 
   t->journal.stage = JOURNAL_TRYING;
   HF_TRY(journal_set(&t->journal.old_key, old_key));
   HF_TRY(journal_set(&t->journal.new_key, new_key));
-  return save(t);
+  return transaction_save(t);
 }
 
 hf_err transaction_stage(struct transaction *t, struct hf_slice pem)
@@ -148,7 +150,7 @@ static hf_err commit(struct transaction *t, const char *previous, bool *ret_chan
   t->journal.stage = JOURNAL_COMMITTING;
   if (previous)
     HF_TRY(journal_set(&t->journal.previous, previous));
-  HF_TRY(save(t));
+  HF_TRY(transaction_save(t));
   return finish(t, ret_changed);
 }
 
@@ -158,16 +160,15 @@ hf_err transaction_commit(struct transaction *t, const char *previous)
   hf_err e = commit(t, previous, &changed);
   if (!hf_failed(e))
     return HF_OK;
-  char context[HF_CONTEXT_MAX];
-  snprintf(context, sizeof(context), "%s", hf_err_context());
+  struct hf_err_saved saved = hf_err_save(e);
   /* Once the certificate is in its place, nothing leads back; what is left to write, the next recovery does. */
   if (!hf_failed(is_new(t->paths.certificate, &t->journal, &placed)) && placed)
     return HF_OK;
   if (previous)
     hf_buf_free(&t->journal.previous);
   if (hf_failed(undo(t, &changed)))
-    return hf_hint(hf_fail(e.code, "%s", context), "The next start of any of Holdfast's programs finishes it.");
-  return hf_fail(e.code, "%s", context);
+    return hf_hint(hf_err_restore(&saved), "The next start of any of Holdfast's programs finishes it.");
+  return hf_err_restore(&saved);
 }
 
 hf_err transaction_undo(struct transaction *t)

@@ -36,6 +36,9 @@ hf_err transaction_stage(struct transaction *transaction, struct hf_slice pem);
  */
 hf_err transaction_commit(struct transaction *transaction, const char *previous);
 
+/* Writes the journal, whose previous and discard the caller may change. */
+hf_err transaction_save(struct transaction *transaction);
+
 /* As if it had not begun; a new key is remembered as one to delete. */
 hf_err transaction_undo(struct transaction *transaction);
 
