@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* holdfast cert enroll, and thin-edge.io's name for it. */
-#include "base/file.h"
 #include "cli/commands.h"
-#include "cli/configuration.h"
+#include "cli/device.h"
 #include "cli/json.h"
 #include "cli/pin.h"
 #include "cli/progress.h"
-#include "cli/token.h"
 #include "identity/enroll.h"
-#include "identity/program.h"
-
-#include <limits.h>
-#include <signal.h>
 
 enum { RETRY_MAX_S = 3600, MAX_TIMEOUT_MAX_S = 7 * 86400, TIMEOUT_MAX_S = 86400 };
 
@@ -56,14 +50,6 @@ static hf_err report(const struct cli_args *args, const struct config *config, c
   return cli_json_print(result);
 }
 
-static hf_err start(const struct cli_args *args, const struct config *config)
-{
-  char module_path[PATH_MAX];
-  HF_TRY(cli_module_path(args, module_path, sizeof(module_path)));
-  signal(SIGPIPE, SIG_IGN);
-  return program_start(config, module_path);
-}
-
 /* Cumulocity's users register the device while it asks; with another CA one try tells. */
 static hf_err parse_waits(const struct cli_args *args, struct enroll_options *options)
 {
@@ -75,7 +61,7 @@ static hf_err parse_waits(const struct cli_args *args, struct enroll_options *op
 
 static hf_err run(const struct cli_args *args)
 {
-  HF_CLEANUP(config_freep) struct config *config = NULL;
+  HF_CLEANUP(cli_device_end) struct cli_device device = { 0 };
   HF_CLEANUP(hf_secret_freep) struct hf_secret *password = NULL;
   struct enroll_options options = {
     .cloud = args->operand_count ? args->operands[0] : NULL,
@@ -84,13 +70,13 @@ static hf_err run(const struct cli_args *args)
     .observer = cli_progress(),
   };
   HF_TRY(parse_waits(args, &options));
-  HF_TRY(cli_config_load(args, &config));
-  HF_TRY(find_id(args, config, &options.device_id));
+  HF_TRY(cli_device_start(args, &device));
+  options.module_path = device.module_path;
+  HF_TRY(find_id(args, device.config, &options.device_id));
   HF_TRY(find_password(args, &password));
   options.password = password;
-  HF_TRY(start(args, config));
-  HF_TRY(enroll(config, &options));
-  return report(args, config, options.device_id);
+  HF_TRY(enroll(device.config, &options));
+  return report(args, device.config, options.device_id);
 }
 
 static const struct cli_option options[] = {

@@ -26,6 +26,7 @@
   X(cert_create_csr)    \
   X(cert_enroll)        \
   X(cert_download)      \
+  X(cert_renew)         \
   X(cert_show)          \
   X(cert_needs_renewal) \
   X(cert_import)        \

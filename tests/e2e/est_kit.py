@@ -39,7 +39,7 @@ class Est:
     None (the usual one), or (status, headers, body). requests: all that came.
     """
 
-    def __init__(self, pki, days=10, host="127.0.0.1", client_certificates=True):
+    def __init__(self, pki, days=10, host="127.0.0.1", port=0, client_certificates=True):
         self.pki, self.days, self.requests, self.answers, self.count = pki, days, [], [], 0
         self.lock = threading.Lock()
         key, cert = pki.key_and_cert("est-server", san=f"DNS:localhost,IP:127.0.0.1,IP:{host}")
@@ -48,7 +48,7 @@ class Est:
         if client_certificates:
             context.verify_mode = ssl.CERT_OPTIONAL
             context.load_verify_locations(pki.ca)
-        self.httpd = http.server.ThreadingHTTPServer((host, 0), self.handler())
+        self.httpd = http.server.ThreadingHTTPServer((host, port), self.handler())
         self.httpd.daemon_threads = True
         self.httpd.socket = context.wrap_socket(self.httpd.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.httpd.server_port
