@@ -2,6 +2,8 @@
 #include "cli/key.h"
 
 #include "cli/pin.h"
+#include "identity/openssl.h"
+#include "identity/proof.h"
 
 #include <errno.h>
 #include <sys/random.h>
@@ -106,11 +108,45 @@ hf_err cli_key_select(const struct cli_args *args, struct uri *uri)
   return select_by("id", URI_ID, id.data, id.len, uri);
 }
 
+static hf_err prove(const struct cli_login *login, const struct p11_key_spec *spec)
+{
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  HF_CLEANUP(hf_buf_free) struct hf_buf spki = HF_BUF(P11_ATTRIBUTE_MAX);
+  HF_CLEANUP(p11_key_unrefp) struct p11_key *key = NULL;
+  HF_TRY(p11_token_uri(&login->token, &uri));
+  HF_TRY(uri_set(&uri, URI_ID, spec->id, spec->id_len));
+  HF_TRY(p11_key_open(login->module, &uri, NULL, &key));
+  HF_TRY(p11_public_to_spki(p11_key_public(key), &spki));
+  const uint8_t *der = spki.data;
+  HF_CLEANUP(openssl_pkey_freep) EVP_PKEY *public_key = d2i_PUBKEY(NULL, &der, (long)spki.len);
+  if (!public_key)
+    return openssl_fail(HF_ERR_MODULE_ANSWER, "the new public key", "");
+  return proof_check(public_key, "the new public key", key);
+}
+
+/* Some tokens make keys that they cannot use (tpm2-pkcs11 with P-521): such a one does not stay. */
+static hf_err keep_if_it_signs(const struct cli_login *login, const struct p11_key_spec *spec,
+                               const CK_OBJECT_HANDLE made[2])
+{
+  char why[HF_CONTEXT_MAX];
+  hf_err e = prove(login, spec);
+  /* Who may make keys through the agent need not be one who may sign. */
+  if (!hf_failed(e) || e.code == HF_ERR_FUNCTION_REJECTED)
+    return HF_OK;
+  hf_err_format(e, why, sizeof(why));
+  for (int i = 0; i < 2; i++)
+    hf_ignore(p11_object_destroy(login->session, made[i]));
+  return hf_hint(hf_fail(HF_ERR_FUNCTION_FAILED, "the new key does not sign, and was deleted: %.900s", why),
+                 "Choose another --type or --curve.");
+}
+
 hf_err cli_key_generate_pair(const struct cli_args *args, const struct cli_login *login,
                              const struct p11_key_spec *spec)
 {
   CK_OBJECT_HANDLE public_key, private_key;
   hf_err e = p11_key_generate(login->session, spec, &public_key, &private_key);
+  if (!hf_failed(e))
+    return keep_if_it_signs(login, spec, (CK_OBJECT_HANDLE[2]){ public_key, private_key });
   if (e.code != HF_ERR_USER_TYPE_INVALID || !(cli_has(args, "so-pin") || cli_has(args, "so-pin-source")))
     return e;
   HF_CLEANUP(hf_secret_freep) struct hf_secret *so_pin = NULL;

@@ -79,11 +79,14 @@ def test_what_generating_takes_is_told(hsm, run, holdfast):
 
 @pytest.mark.parametrize("hsm", ["tpm"], indirect=True)
 def test_kinds_that_it_lacks(hsm, run, holdfast):
-    """What it lacks is told, and what it offers. (It says P-521, but trips over such a key of its own when it is to sign.)"""
+    """What it lacks is told, and what it offers. It says P-521, but trips over such a key of its own when it is to sign."""
     for options, line in ((["--type", "ed25519"], "the token does not offer this mechanism: Ed25519 keys in token 'hsm'"),
                           (["--type", "rsa", "--bits", "4096"], "the key size is not supported: RSA-4096 keys in token 'hsm'")):
         result = run([holdfast, "key", "generate", "--token", hsm.label, "--label", "device", *options, *hsm.access], code=1)
         assert line in result.stderr and "It offers P-256, P-384, P-521, RSA of 1024 to 3072 bits." in result.stderr
+    result = run([holdfast, "key", "generate", "--token", hsm.label, "--label", "device", "--curve", "p521", *hsm.access], code=1)
+    assert "the new key does not sign, and was deleted" in result.stderr
+    assert run([holdfast, "key", "list", "--token", hsm.label, "--json", *hsm.access]).stdout.strip() == "[]"
 
 
 @CARDS
