@@ -6,6 +6,7 @@
 #include "cli/token.h"
 #include "gateway/connect.h"
 #include "identity/program.h"
+#include "identity/transaction.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -43,6 +44,18 @@ static void print_end(const char *text, hf_err e, const char *detail, void *arg)
   fflush(stdout);
 }
 
+/* What is waited for, on a terminal alone: a line that the next one overwrites. */
+static void print_wait(const char *text, unsigned attempt, unsigned attempts, void *arg)
+{
+  (void)arg;
+  if (!isatty(STDOUT_FILENO))
+    return;
+  fputs("\r\033[K", stdout);
+  cli_print_text(stdout, text, strlen(text));
+  printf("... (%u of %u) ", attempt + 1, attempts);
+  fflush(stdout);
+}
+
 static void json_fact(const char *name, const char *value, void *arg)
 {
   hf_ignore(cli_json_set(json_object_get(arg, "config"), name, value));
@@ -51,6 +64,14 @@ static void json_fact(const char *name, const char *value, void *arg)
 static void json_begin(const char *text, void *arg)
 {
   (void)text;
+  (void)arg;
+}
+
+static void json_wait(const char *text, unsigned attempt, unsigned attempts, void *arg)
+{
+  (void)text;
+  (void)attempt;
+  (void)attempts;
   (void)arg;
 }
 
@@ -80,7 +101,7 @@ static hf_err connect_json(const struct config *config, const struct gateway_con
   HF_CLEANUP(cli_json_freep) json_t *report = json_object();
   HF_TRY(cli_json_set_new(report, "config", json_object()));
   HF_TRY(cli_json_set_new(report, "checks", json_array()));
-  const struct gateway_reporter reporter = { json_fact, json_begin, json_end, report };
+  const struct gateway_reporter reporter = { json_fact, json_begin, json_wait, json_end, report };
   hf_err e = gateway_connect(config, options, &reporter);
   HF_TRY(cli_json_set_new(report, "connected", json_boolean(!hf_failed(e))));
   HF_TRY(cli_json_print(report));
@@ -89,8 +110,9 @@ static hf_err connect_json(const struct config *config, const struct gateway_con
 
 static hf_err connect_text(const struct config *config, const struct gateway_connect_options *options)
 {
-  const struct gateway_reporter reporter = { print_fact, print_begin, print_end, NULL };
-  puts("Connecting to the MQTT broker with config:");
+  const struct gateway_reporter reporter = { print_fact, print_begin, print_wait, print_end, NULL };
+  printf("%s %s with config:\n", options->test ? "Testing the connection to" : "Connecting to",
+         options->cloud->config->title);
   return gateway_connect(config, options, &reporter);
 }
 
@@ -105,22 +127,47 @@ static hf_err parse_timeout(const struct cli_args *args, unsigned *ret_timeout_s
   return HF_OK;
 }
 
-static hf_err check_cloud(const struct cli_args *args)
+/* The one that is named; else the one that is configured, if that is one. */
+static hf_err choose_cloud(const struct cli_args *args, const struct config *config, const struct cloud **ret_cloud)
 {
-  if (args->operand_count == 0 || strcmp(args->operands[0], "mqtt") == 0)
-    return HF_OK;
-  return hf_hint(hf_fail(HF_ERR_USAGE, "there is no cloud '%s'", args->operands[0]),
-                 "This version connects to any MQTT broker: 'holdfast connect mqtt', with mqtt.url.");
+  const struct cloud *found = &clouds[CONFIG_CLOUD_MQTT];
+  size_t count = 0;
+  if (args->operand_count)
+    return cloud_find(args->operands[0], ret_cloud);
+  for (size_t i = 0; i < CONFIG_CLOUD_COUNT; i++)
+    if (config_get(config, clouds[i].config->url)) {
+      found = &clouds[i];
+      count++;
+    }
+  if (count > 1)
+    return hf_hint(hf_fail(HF_ERR_USAGE, "which cloud? %zu are configured", count), "Name one: c8y, aws, az or mqtt.");
+  *ret_cloud = found;
+  return HF_OK;
+}
+
+/* After a renewal that was cut has been finished or undone: certificate and key belong together then. */
+static hf_err load_config(const struct cli_args *args, struct config **ret_config)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  bool changed = false;
+  HF_TRY(cli_config_load(args, &config));
+  HF_TRY(transaction_recover(config, &changed));
+  if (changed) {
+    config = config_free(config);
+    HF_TRY(cli_config_load(args, &config));
+  }
+  *ret_config = HF_TAKE(config);
+  return HF_OK;
 }
 
 static hf_err run(const struct cli_args *args)
 {
   char module_path[PATH_MAX];
-  struct gateway_connect_options options = { .module_path = module_path };
-  HF_TRY(check_cloud(args));
+  struct gateway_connect_options options = { .module_path = module_path, .test = cli_has(args, "test") };
   HF_TRY(parse_timeout(args, &options.timeout_s));
   HF_CLEANUP(config_freep) struct config *config = NULL;
-  HF_TRY(cli_config_load(args, &config));
+  HF_TRY(load_config(args, &config));
+  HF_TRY(choose_cloud(args, config, &options.cloud));
   HF_TRY(cli_module_path(args, module_path, sizeof(module_path)));
   HF_TRY(program_start(config, module_path));
   signal(SIGPIPE, SIG_IGN);
@@ -130,6 +177,7 @@ static hf_err run(const struct cli_args *args)
 static const struct cli_option options[] = {
   CLI_MODULE_OPTIONS,
   CLI_JSON_OPTION,
+  { "test", NULL, "only verify, and change nothing" },
   { "timeout", "SECONDS", "how long each check may wait for the network (default: 10)" },
   CLI_END,
 };
@@ -137,7 +185,7 @@ static const struct cli_option options[] = {
 const struct cli_command cli_connect = {
   .name = "connect",
   .help = "Connect to the cloud with the key in the HSM, and check each step on the way",
-  .operands = "[mqtt]",
+  .operands = "[c8y|aws|az|mqtt]",
   .operands_max = 1,
   .options = options,
   .details =

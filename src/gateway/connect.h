@@ -1,28 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 'holdfast connect': from the configuration to a message that the cloud has acknowledged, one check after the other. */
+/* 'holdfast connect', 'disconnect': from the configuration to a device that the cloud answers, one check after the other. */
 #ifndef HF_GATEWAY_CONNECT_H
 #define HF_GATEWAY_CONNECT_H
 
-#include "config/config.h"
+#include "gateway/cloud.h"
 
 /* What the caller is told as it happens. A check's text says what is done: "Resolving broker.example". */
 struct gateway_reporter {
   void (*fact)(const char *name, const char *value, void *arg); /* the summary, before the first check */
   void (*check_begin)(const char *text, void *arg);
+  void (*check_wait)(const char *text, unsigned attempt, unsigned attempts,
+                     void *arg);                                                /* it was tried in vain, and is again */
   void (*check_end)(const char *text, hf_err e, const char *detail, void *arg); /* detail: what was found; may be "" */
   void *arg;
 };
 
 struct gateway_connect_options {
+  const struct cloud *cloud;
   const char *module_path; /* the PKCS #11 module, where the key's URI names none */
-  unsigned timeout_s;      /* for each check that waits for the network */
+  unsigned timeout_s;      /* for each check that waits for somebody */
+  bool test;               /* changes nothing: the cloud is asked through the bridge that is there */
 };
 
 /*
  * Runs the checks in order; stops at the first that fails and returns its error, already told to check_end. After
- * program_start.
+ * program_start and transaction_recover. Sets the cloud's bridge.enabled in the configuration's file; where the bridge does
+ * not come up, takes it back. Fails with CONNECTED where it is up already.
  */
 hf_err gateway_connect(const struct config *config, const struct gateway_connect_options *options,
                        const struct gateway_reporter *reporter);
+
+/* Takes the bridge away; stops what serves bridges where it was the last. One that is not connected is no error. */
+hf_err gateway_disconnect(const struct config *config, const struct gateway_connect_options *options,
+                          const struct gateway_reporter *reporter);
 
 #endif

@@ -11,13 +11,15 @@ import threading
 class Mqtt(threading.Thread):
     """An MQTT 3.1.1 client that hands what it gets to on_message(topic, payload). Plain TCP; QoS 1 both ways."""
 
-    def __init__(self, port, client_id, filters, on_message):
+    def __init__(self, port, client_id, filters, on_message, clean=True):
         super().__init__(daemon=True)
         self.on_message, self.lock, self.next_id, self.granted = on_message, threading.Lock(), 1, threading.Event()
         self.socket = socket.create_connection(("127.0.0.1", port))
-        self._send(0x10, self._text("MQTT") + bytes([4, 2, 0, 0]) + self._text(client_id))
+        self._send(0x10, self._text("MQTT") + bytes([4, 2 if clean else 0, 0, 0]) + self._text(client_id))
         assert self._read()[0] == 0x20
         self.start()
+        if not filters:
+            return
         self._send(0x82, struct.pack(">H", self._new_id()) + b"".join(self._text(name) + b"\1" for name in filters))
         assert self.granted.wait(5), "no SUBACK"
 
@@ -90,7 +92,7 @@ class Cloud:
 
     def __init__(self, port, silent=False):
         self.seen, self.silent = [], silent
-        self.mqtt = Mqtt(port, "the-cloud", self.filters, self.receive)
+        self.mqtt = Mqtt(port, "other-cloud", self.filters, self.receive)
 
     def receive(self, topic, payload):
         self.seen.append((topic, payload.decode(errors="replace")))
@@ -133,11 +135,12 @@ class Aws(Cloud):
 
 
 class Proxy(threading.Thread):
-    """An HTTP proxy that knows CONNECT alone. login: "user:password", or None; answer: in place of a tunnel. asked: the request lines."""
+    """An HTTP proxy that knows CONNECT alone. login: "user:password", or None; answer: in place of a tunnel; on_ask: told how many
+    have asked, before the answer. asked: the request lines."""
 
-    def __init__(self, login=None, answer=None):
+    def __init__(self, login=None, answer=None, on_ask=lambda count: None):
         super().__init__(daemon=True)
-        self.login, self.answer, self.asked = login, answer, []
+        self.login, self.answer, self.on_ask, self.asked = login, answer, on_ask, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.open = []
@@ -162,6 +165,7 @@ class Proxy(threading.Thread):
                 head += part
             lines = head.decode().split("\r\n")
             self.asked.append(lines[0])
+            self.on_ask(len(self.asked))
             if self.answer:
                 client.sendall(self.answer)
                 client.close()

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of connect. Inside src/gateway/connect*.c only. */
+#ifndef HF_GATEWAY_CONNECT_PRIVATE_H
+#define HF_GATEWAY_CONNECT_PRIVATE_H
+
+#include "gateway/client.h"
+#include "gateway/cloud_link.h"
+#include "gateway/connect.h"
+#include "identity/certificate.h"
+
+#include <netdb.h>
+#include <openssl/evp.h>
+
+enum { CONNECT_TEXT_MAX = 600 };
+
+/* What the checks find, each for those after it. */
+struct connect {
+  const struct config *config;
+  const struct gateway_connect_options *options;
+  const struct gateway_reporter *reporter;
+  const struct cloud *cloud;
+  struct config_address address;
+  char address_text[CONFIG_HOST_MAX + 16];
+  const char *device_id;
+  char cn[CERTIFICATE_CN_MAX];
+  const char *cert_path;
+  struct uri uri; /* the key's */
+  X509 *certificate;
+  struct p11_module *module;
+  struct p11_key *key;
+  EVP_PKEY *tls_key;
+  struct cloud_link link;
+  struct addrinfo *found; /* of the proxy, where there is one */
+  struct client *client;
+  char step[CONNECT_TEXT_MAX]; /* the text of the check that runs */
+  char detail[CONNECT_TEXT_MAX];
+};
+
+/* What stands between a check's two texts. */
+enum connect_of { CONNECT_OF_NONE, CONNECT_OF_CLOUD, CONNECT_OF_HOST, CONNECT_OF_ADDRESS };
+
+struct connect_check {
+  const char *text;
+  enum connect_of of;
+  const char *after;
+  bool (*applies)(const struct connect *c); /* NULL: always */
+  hf_err (*run)(struct connect *c);
+};
+
+/* Of the check that runs. */
+void connect_detail(struct connect *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int64_t connect_deadline(const struct connect *c);
+
+/* connect_check.c: what can be known before the cloud's MQTT is spoken to. */
+hf_err connect_check_configuration(struct connect *c);
+hf_err connect_check_certificate(struct connect *c);
+hf_err connect_open_hsm(struct connect *c);
+hf_err connect_find_key(struct connect *c);
+hf_err connect_check_key(struct connect *c);
+hf_err connect_resolve(struct connect *c);
+hf_err connect_reach(struct connect *c);
+hf_err connect_handshake(struct connect *c);
+
+/* connect_cloud.c: by MQTT, straight and through the local broker and the bridge. */
+hf_err connect_mqtt(struct connect *c);
+hf_err connect_create(struct connect *c);
+hf_err connect_publish(struct connect *c);
+hf_err connect_verify(struct connect *c);
+
+#endif
