@@ -239,7 +239,7 @@ def test_aws_by_alpn_on_port_443(device, make_cloud, front):
 def test_a_server_on_port_443_that_is_no_mqtt(device, make_cloud, server, pki):
     make_cloud("aws")
     key, cert = pki.key_and_cert("web", san="IP:127.44.3.2")
-    web = server(["openssl", "s_server", "-accept", "127.44.3.2:443", "-cert", cert, "-key", key, "-alpn", "http/1.1"])
+    web = server(["openssl", "s_server", "-accept", "127.44.3.2:443", "-cert", cert, "-key", key, "-alpn", "http/1.1", "-www"])
     try:
         web.wait_for_line("ACCEPT", 5)
     except pytest.fail.Exception:
