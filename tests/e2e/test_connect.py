@@ -316,7 +316,8 @@ def test_a_broker_that_refuses_the_message(device, make_broker, workdir):
 def test_a_broker_that_refuses_the_client(device, make_broker):
     broker = make_broker(lines=["clientid_prefixes other-"])
     device.set(mqtt__url=f"localhost:{broker.port}")
-    device.fails("Connecting by MQTT", 5, "the connection was lost", "closed it before it answered CONNECT", "client id")
+    refusal = device.fails("Connecting by MQTT", 5, f"localhost:{broker.port}").stderr
+    assert "not authorized" in refusal or "closed it before it answered CONNECT" in refusal  # the broker's close may be first
 
 
 # The command line

