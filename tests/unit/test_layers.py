@@ -32,7 +32,7 @@ MAY_USE = {
 OWNERS = {
     "lmdb.h": {"store"},
     "argon2.h": {"token", "ca"},
-    "jansson.h": {"config", "identity", "cli"},
+    "jansson.h": {"config", "identity", "gateway", "cli"},
     "event2/event.h": {"ca"},
     "event2/http.h": {"ca"},
     "curl/curl.h": {"identity"},

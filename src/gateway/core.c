@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/core.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "gateway/core_status.h"
+#include "gateway/net.h"
+#include "gateway/pidfile.h"
+#include "identity/program.h"
+#include "identity/transaction.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+enum { LOOK_MS = 1000 };
+
+struct core {
+  struct config *config;
+  char module_path[PATH_MAX];
+  int pid_file, signals, status_socket;
+  struct broker *broker;
+  struct core_bridges bridges;
+  struct core_renewal *renewal;
+  uint64_t stamp;
+  int64_t started_s, next_look_ms;
+  bool stopping;
+};
+
+/* The configuration, and what it leads to */
+
+/* After a renewal that was cut has been finished or undone. */
+static hf_err load(const char *path, struct config **ret_config)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  bool changed = false;
+  HF_TRY(config_load(path, &config));
+  HF_TRY(transaction_recover(config, &changed));
+  if (changed) {
+    config = config_free(config);
+    HF_TRY(config_load(path, &config));
+  }
+  *ret_config = HF_TAKE(config);
+  return HF_OK;
+}
+
+static uint64_t stamp_of(const struct config *config)
+{
+  const char *cert = config_get(config, CONFIG_DEVICE_CERT_PATH);
+  uint64_t cert_stamp = cert[0] == '/' ? hf_pin_source_stamp(cert) : 0;
+  return hf_pin_source_stamp(config_path(config)) * 31 + cert_stamp;
+}
+
+static void warn_of_module(struct core *core, const struct config *config)
+{
+  char now[PATH_MAX];
+  if (hf_failed(program_module(config, NULL, now, sizeof(now))) || strcmp(now, core->module_path) == 0)
+    return;
+  hf_log(HF_LOG_WARNING, "the PKCS #11 module is now %s, but %s is loaded: 'holdfast core restart' loads the new one",
+         now, core->module_path);
+}
+
+static hf_err take_up(struct core *core)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  HF_TRY(load(config_path(core->config), &config));
+  warn_of_module(core, config);
+  HF_TRY(broker_reload(core->broker, config));
+  struct config *old = core->config;
+  core->config = HF_TAKE(config);
+  config_free(old);
+  core->stamp = stamp_of(core->config);
+  hf_err e = core_bridges_apply(&core->bridges, core->config);
+  core_renewal_wake(core->renewal);
+  return e;
+}
+
+/* What cannot be taken up is told; what ran before goes on. */
+static void reload(struct core *core)
+{
+  hf_notify("RELOADING=1");
+  hf_err e = take_up(core);
+  if (hf_failed(e))
+    hf_ignore(hf_log_err(e, "taking up the changed configuration"));
+  else
+    hf_log(HF_LOG_INFO, "the configuration was read again");
+  hf_notify("READY=1");
+}
+
+static void look(struct core *core)
+{
+  if (net_now_ms() < core->next_look_ms)
+    return;
+  core->next_look_ms = net_now_ms() + LOOK_MS;
+  hf_notify("WATCHDOG=1");
+  uint64_t stamp = stamp_of(core->config);
+  if (stamp == core->stamp)
+    return;
+  core->stamp = stamp; /* one that is wrong is tried once */
+  reload(core);
+}
+
+/* Signals */
+
+static hf_err take_signals(struct core *core)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  signal(SIGPIPE, SIG_IGN);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  core->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return core->signals >= 0 ? HF_OK : hf_fail_errno(errno, "waiting for signals");
+}
+
+static void obey_signals(struct core *core)
+{
+  for (struct signalfd_siginfo info; read(core->signals, &info, sizeof(info)) == sizeof(info);)
+    if (info.ssi_signo == SIGHUP)
+      reload(core);
+    else
+      core->stopping = true;
+}
+
+/* Its life */
+
+static hf_err start(struct core *core, const char *path)
+{
+  HF_TRY(take_signals(core));
+  HF_TRY(load(path, &core->config));
+  if (config_warning(core->config))
+    hf_log(HF_LOG_WARNING, "%s", config_warning(core->config));
+  HF_TRY(pidfile_take(core->config, &core->pid_file));
+  HF_TRY(program_module(core->config, getenv("HOLDFAST_MODULE"), core->module_path, sizeof(core->module_path)));
+  HF_TRY(program_start(core->config, core->module_path));
+  HF_TRY(broker_start(core->config, &core->broker));
+  HF_TRY(core_bridges_apply(&core->bridges, core->config));
+  HF_TRY(core_renewal_start(core->config, core->module_path, &core->renewal));
+  core->stamp = stamp_of(core->config);
+  core->started_s = time(NULL);
+  return core_status_listen(core->config, &core->status_socket);
+}
+
+static void loop(struct core *core)
+{
+  enum { SIGNALS, STATUS, BROKER, POLLED = BROKER + BROKER_POLLED };
+  while (!core->stopping) {
+    struct pollfd polled[POLLED] = {
+      [SIGNALS] = { .fd = core->signals, .events = POLLIN }, [STATUS] = { .fd = core->status_socket, .events = POLLIN }
+    };
+    broker_polled(core->broker, &polled[BROKER]);
+    int64_t until = broker_next_tick(core->broker), now = net_now_ms();
+    if (core->next_look_ms < until)
+      until = core->next_look_ms;
+    poll(polled, POLLED, until > now ? (int)(until - now) : 0);
+    obey_signals(core);
+    broker_tick(core->broker);
+    const struct core_status status = { .config = core->config,
+                                        .started_s = core->started_s,
+                                        .broker = core->broker,
+                                        .bridges = &core->bridges,
+                                        .renewal = core->renewal };
+    core_status_serve(core->status_socket, &status);
+    look(core);
+  }
+}
+
+/* Bridges first: what they have acknowledged is with the broker or in their spools. */
+static void stop(struct core *core)
+{
+  hf_notify("STOPPING=1");
+  core->renewal = core_renewal_stop(core->renewal);
+  core_bridges_stop(&core->bridges);
+  core->broker = broker_stop(core->broker);
+  hf_closep(&core->status_socket);
+  hf_closep(&core->signals);
+  hf_closep(&core->pid_file);
+  config_freep(&core->config);
+}
+
+/* Whoever waits for us gets the error as it is: see service_process.c. */
+static void tell_failure(hf_err e)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf word = HF_BUF(4 * HF_CONTEXT_MAX);
+  char line[HF_CONTEXT_MAX + 256];
+  hf_err_format(e, line, sizeof(line));
+  if (!hf_failed(hf_buf_addf(&word, "STATUS=%s\nX_HOLDFAST_CODE=%s\nX_HOLDFAST_CONTEXT=%s\nX_HOLDFAST_HINT=%s", line,
+                             hf_err_name(e), hf_err_context(), hf_err_hint(e))))
+    hf_notify(hf_buf_str(&word));
+}
+
+hf_err core_run(const char *path)
+{
+  struct core core = { .pid_file = -1, .signals = -1, .status_socket = -1 };
+  hf_err e = start(&core, path);
+  if (hf_failed(e)) {
+    const struct hf_err_saved saved = hf_err_save(e);
+    tell_failure(e);
+    stop(&core);
+    return hf_err_restore(&saved);
+  }
+  hf_log(HF_LOG_INFO, "ready");
+  hf_notify("READY=1\nSTATUS=running");
+  loop(&core);
+  hf_log(HF_LOG_INFO, "stopping");
+  stop(&core);
+  return HF_OK;
+}

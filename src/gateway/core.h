@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * holdfast-core, the gateway daemon: the local MQTT broker, a bridge to each cloud that is connected, the renewal of the device's
+ * certificate. Its pid file (pidfile.h) and status socket (core_status.h) are in run.path.
+ */
+#ifndef HF_GATEWAY_CORE_H
+#define HF_GATEWAY_CORE_H
+
+#include "base/error.h"
+
+/*
+ * Runs until SIGTERM or SIGINT. SIGHUP, a changed configuration file or a changed certificate is taken up as it runs. Fails with the
+ * one cause where it cannot start, told to the service manager as well: BUSY where one runs already, CONFIG, and as broker_start
+ * and core_bridges_apply do. path: the configuration's; NULL: the usual one.
+ */
+hf_err core_run(const char *path);
+
+#endif
