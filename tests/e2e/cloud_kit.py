@@ -4,85 +4,9 @@ Azure do; and the HTTP proxy in front of it."""
 
 import base64
 import socket
-import struct
 import threading
 
-
-class Mqtt(threading.Thread):
-    """An MQTT 3.1.1 client that hands what it gets to on_message(topic, payload). Plain TCP; QoS 1 both ways."""
-
-    def __init__(self, port, client_id, filters, on_message, clean=True):
-        super().__init__(daemon=True)
-        self.on_message, self.lock, self.next_id, self.granted = on_message, threading.Lock(), 1, threading.Event()
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self._send(0x10, self._text("MQTT") + bytes([4, 2 if clean else 0, 0, 0]) + self._text(client_id))
-        assert self._read()[0] == 0x20
-        self.start()
-        if not filters:
-            return
-        self._send(0x82, struct.pack(">H", self._new_id()) + b"".join(self._text(name) + b"\1" for name in filters))
-        assert self.granted.wait(5), "no SUBACK"
-
-    @staticmethod
-    def _text(value):
-        data = value.encode() if isinstance(value, str) else value
-        return struct.pack(">H", len(data)) + data
-
-    def _new_id(self):
-        self.next_id += 1
-        return self.next_id
-
-    def _send(self, head, body):
-        length, left = b"", len(body)
-        while True:
-            left, digit = left // 128, left % 128
-            length += bytes([digit | (0x80 if left else 0)])
-            if not left:
-                break
-        with self.lock:
-            self.socket.sendall(bytes([head]) + length + body)
-
-    def _exactly(self, count):
-        data = b""
-        while len(data) < count:
-            part = self.socket.recv(count - len(data))
-            if not part:
-                raise OSError("closed")
-            data += part
-        return data
-
-    def _read(self):
-        head, length, shift = self._exactly(1)[0], 0, 0
-        while True:
-            digit = self._exactly(1)[0]
-            length |= (digit & 0x7F) << shift
-            shift += 7
-            if not digit & 0x80:
-                return head, self._exactly(length)
-
-    def publish(self, topic, payload):
-        data = payload.encode() if isinstance(payload, str) else payload
-        self._send(0x32, self._text(topic) + struct.pack(">H", self._new_id()) + data)
-
-    def run(self):
-        try:
-            while True:
-                head, body = self._read()
-                if head & 0xF0 == 0x90:
-                    self.granted.set()
-                if head & 0xF0 != 0x30:
-                    continue
-                size = struct.unpack(">H", body[:2])[0]
-                topic, rest = body[2:2 + size].decode(), body[2 + size:]
-                if head & 0x06:
-                    self._send(0x40, rest[:2])
-                    rest = rest[2:]
-                self.on_message(topic, rest)
-        except OSError:
-            pass
-
-    def close(self):
-        self.socket.close()
+import mqtt_kit
 
 
 class Cloud:
@@ -92,14 +16,15 @@ class Cloud:
 
     def __init__(self, port, silent=False):
         self.seen, self.silent = [], silent
-        self.mqtt = Mqtt(port, "other-cloud", self.filters, self.receive)
+        self.mqtt = mqtt_kit.Client(port, "other-cloud", version=4, subscriptions=self.filters, on_message=self.receive, qos=1)
+        assert self.mqtt.ready.wait(5), "no SUBACK"
 
-    def receive(self, topic, payload):
-        self.seen.append((topic, payload.decode(errors="replace")))
+    def receive(self, message):
+        self.seen.append((message.topic, message.payload.decode(errors="replace")))
         if not self.silent:
-            self.answer(topic, payload)
+            self.answer(message.topic)
 
-    def answer(self, topic, payload):
+    def answer(self, topic):
         pass
 
     def close(self):
@@ -112,7 +37,7 @@ class Cumulocity(Cloud):
     filters = ["s/us", "s/uat", "s/us/#", "measurement/#", "event/#"]
     token = "71,eyJhbGciOiJ0ZXN0In0"
 
-    def answer(self, topic, payload):
+    def answer(self, topic):
         if topic == "s/uat":
             self.mqtt.publish("s/dat", self.token)
 
@@ -123,7 +48,7 @@ class Azure(Cloud):
     filters = ["$iothub/twin/GET/#", "devices/#"]
     status = 200
 
-    def answer(self, topic, payload):
+    def answer(self, topic):
         if topic.startswith("$iothub/twin/GET/?$rid="):
             self.mqtt.publish(f"$iothub/twin/res/{self.status}/?$rid={topic.rsplit('=', 1)[1]}", '{"desired":{}}')
 

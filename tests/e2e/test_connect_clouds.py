@@ -11,6 +11,8 @@ import pytest
 
 import cloud_kit
 import conftest
+import mqtt_kit
+from agent_kit import wait_until
 from connect_kit import DEVICE, device, expired, make_broker  # noqa: F401 (fixtures)
 
 # What differs between modules is the key alone, which test_connect has on both.
@@ -47,11 +49,7 @@ def checks_of(result):
 
 
 def told(cloud):
-    """All that came, once the last message has had its time."""
-    for _ in range(100):
-        if cloud.seen:
-            break
-        threading.Event().wait(0.02)
+    wait_until(lambda: cloud.seen, "message at the cloud")
     return cloud.seen
 
 
@@ -95,13 +93,14 @@ def test_aws_within_its_bounds(device, make_cloud):
 def test_what_waits_for_the_bridge_goes_on_waiting(device, make_cloud):
     """The session that the cloud keeps for the device is neither ended nor emptied by the checks."""
     cloud = make_cloud("c8y")
-    away = cloud_kit.Mqtt(cloud.plain_port, DEVICE, ["s/ds"], lambda *message: None, clean=False)
+    away = mqtt_kit.Client(cloud.plain_port, DEVICE, version=4, clean=False, subscriptions=["s/ds"], qos=1)
+    assert away.ready.wait(5)
     away.close()
     cloud.mqtt.publish("s/ds", "510,restart")
     device.connect("c8y", "--timeout", "5")
-    came = threading.Event()
-    cloud_kit.Mqtt(cloud.plain_port, DEVICE, [], lambda topic, payload: came.set() if payload == b"510,restart" else None, clean=False)
-    assert came.wait(5)
+    back = mqtt_kit.Client(cloud.plain_port, DEVICE, version=4, clean=False)
+    wait_until(lambda: [message.payload for message in back.messages] == [b"510,restart"], "message that waited")
+    back.close()
 
 
 # Refusals

@@ -77,6 +77,21 @@ def test_what_generating_takes_is_told(hsm, run, holdfast):
         run([*generate, *hsm.access])
 
 
+def test_the_device_s_key(hsm, run, holdfast):
+    """hsm create-key: made once, then used again, and saved as the device's."""
+    hsm.configure()
+    access = ["--id", "01", "--so-pin-source", hsm.so_pin_file] if hsm.traits.generates_as_so else []
+    if not hsm.traits.generates:
+        pytest.skip("its keys are made by a tool of its own")
+    made = json.loads(run([holdfast, "hsm", "create-key", "--label", "device", "--json", *access], timeout=60).stdout)
+    assert made["created"] and made["saved"]
+    assert run([holdfast, "config", "get", "device.key_uri"]).stdout.strip() == made["uri"]
+    assert run([holdfast, "pubkey", made["uri"]]).stdout == made["public_key"]
+    if hsm.traits.names_keys:
+        again = json.loads(run([holdfast, "hsm", "create-key", hsm.label, "--label", "device", "--json"]).stdout)
+        assert again == {**made, "created": False}
+
+
 @pytest.mark.parametrize("hsm", ["tpm"], indirect=True)
 def test_kinds_that_it_lacks(hsm, run, holdfast):
     """What it lacks is told, and what it offers. It says P-521, but trips over such a key of its own when it is to sign."""
