@@ -267,8 +267,10 @@ static CK_RV destroy(struct guard_session *s, CK_OBJECT_HANDLE handle)
   CK_RV rv = real_of(s, handle, &real);
   if (rv == CKR_OK)
     rv = F->C_DestroyObject(REAL(s), real);
-  if (rv == CKR_OK)
+  if (rv == CKR_OK) {
     guard_object_gone(s, handle);
+    p11_module_destroyed(guard_client()->module);
+  }
   return rv;
 }
 

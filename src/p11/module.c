@@ -22,9 +22,10 @@ struct p11_module {
   const struct holdfast_token_ext *ext;
   atomic_bool ready;
   _Atomic uint64_t generation;
-  pthread_rwlock_t use; /* read: a call may be running; write: C_Finalize */
-  time_t revived;       /* seconds of CLOCK_MONOTONIC */
-  time_t stuck_wait;    /* seconds until it may be taken for stuck again */
+  pthread_rwlock_t use;  /* read: a call may be running; write: C_Finalize */
+  atomic_bool unsettled; /* see p11_module_destroyed */
+  time_t revived;        /* seconds of CLOCK_MONOTONIC */
+  time_t stuck_wait;     /* seconds until it may be taken for stuck again */
 };
 
 /* Every module ever loaded; they stay. lock guards the list, refs, ours and the steps that change ready. */
@@ -241,17 +242,6 @@ void p11_module_lost(struct p11_module *module, uint64_t generation)
     atomic_store(&module->ready, false);
 }
 
-void p11_module_enter(struct p11_module *module)
-{
-  p11_fork_check();
-  pthread_rwlock_rdlock(&module->use);
-}
-
-void p11_module_leave(struct p11_module *module)
-{
-  pthread_rwlock_unlock(&module->use);
-}
-
 static bool shows_a_token(struct p11_module *module)
 {
   CK_ULONG count = 0;
@@ -277,6 +267,47 @@ static bool restart(struct p11_module *module)
   module->ours = false;
   atomic_store(&module->ready, false);
   return !hf_failed(initialise(module));
+}
+
+bool p11_module_reuses_handles(struct p11_module *module)
+{
+  static const char *const makers[] = { "tpm2-software" };
+  CK_INFO info;
+  if (module->functions->C_GetInfo(&info) != CKR_OK)
+    return false;
+  for (size_t i = 0; i < HF_ARRAY_LEN(makers); i++)
+    if (memcmp(info.manufacturerID, makers[i], strlen(makers[i])) == 0)
+      return true;
+  return false;
+}
+
+void p11_module_destroyed(struct p11_module *module)
+{
+  if (p11_module_reuses_handles(module))
+    atomic_store(&module->unsettled, true);
+}
+
+/* Not while another call is in it: the next one does it then. */
+static void settle(struct p11_module *module)
+{
+  if (pthread_rwlock_trywrlock(&module->use) != 0)
+    return;
+  if (restart(module))
+    atomic_store(&module->unsettled, false);
+  pthread_rwlock_unlock(&module->use);
+}
+
+void p11_module_enter(struct p11_module *module)
+{
+  p11_fork_check();
+  if (atomic_load(&module->unsettled))
+    settle(module);
+  pthread_rwlock_rdlock(&module->use);
+}
+
+void p11_module_leave(struct p11_module *module)
+{
+  pthread_rwlock_unlock(&module->use);
 }
 
 /* What a module that shows a token goes on to answer, when what it talks to was away: a TPM, a directory, a card. */

@@ -64,6 +64,14 @@ bool p11_module_renew(struct p11_module *module);
 void p11_module_enter(struct p11_module *module);
 void p11_module_leave(struct p11_module *module);
 
+/*
+ * tpm2-pkcs11 numbers its objects by their places in a list: once the first one was destroyed, one that is made may get the handle
+ * of another, which then signs in its place, until the module is started anew.
+ */
+bool p11_module_reuses_handles(struct p11_module *module);
+/* An object was destroyed. Where that matters, p11_module_enter starts the module anew, as p11_module_renew, once nobody is in it. */
+void p11_module_destroyed(struct p11_module *module);
+
 /* Whether the server behind the module, if it has one, listens: by itself it would just show no slots. */
 hf_err p11_module_reachable(const struct p11_module *module);
 

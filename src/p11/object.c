@@ -371,5 +371,7 @@ hf_err p11_object_destroy(struct p11_session *session, CK_OBJECT_HANDLE object)
 {
   struct p11_module *module = p11_session_module(session);
   CK_RV rv = p11_module_functions(module)->C_DestroyObject(p11_session_handle(session), object);
+  if (rv == CKR_OK)
+    p11_module_destroyed(module);
   return explain_refusal(p11_fail(module, rv, "destroying an object in slot %lu", p11_session_slot(session)));
 }
