@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/rotation.h"
 
+#include "base/file.h"
+#include "base/process.h"
 #include "identity/openssl.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <sys/random.h>
 
-enum { GENERATIONS_MAX = 1000, GENERATION_DIGITS_MAX = 6, GROUP_MAX = 64 };
+enum {
+  GENERATIONS_MAX = 1000,
+  GENERATION_DIGITS_MAX = 6,
+  GROUP_MAX = 64,
+  DELETE_TIMEOUT_S = 60,
+  DELETE_OUT_MAX = 4096
+};
 
 /* Tokens whose keys have fixed places, a name each: a new key there would take the old one's. */
 static const struct fixed_row {
@@ -228,15 +237,41 @@ static hf_err destroy(struct p11_session *session, const struct p11_object *priv
   return hf_failed(e) ? e : p11_object_destroy(session, private_key->handle);
 }
 
-static hf_err delete_one(struct p11_session *session, const struct uri *uri, const char *keep_uri)
+/*
+ * By 'holdfast key delete', in a process of its own: whose module shall not make a key after it destroyed one. This process's
+ * module goes on showing it, so that it may be gone already.
+ */
+static hf_err destroy_elsewhere(const struct config *config, const char *module_path, const char *uri)
+{
+  static const char *const places[] = { "holdfast", "../bin/holdfast", "../cli/holdfast" };
+  char program[PATH_MAX];
+  const char *const argv[] = { program,    "key",       "delete", uri, "--yes", "--config", config_path(config),
+                               "--module", module_path, NULL };
+  HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(DELETE_OUT_MAX);
+  int status = 0;
+  HF_TRY(hf_file_beside_program(places, HF_ARRAY_LEN(places), program, sizeof(program)));
+  HF_TRY(hf_process_run(argv, DELETE_TIMEOUT_S, &out, &status));
+  const char *said = hf_buf_str(&out);
+  if (status == 0 || status == hf_err_status((hf_err){ HF_ERR_URI_NO_MATCH }))
+    return HF_OK;
+  return hf_fail(HF_ERR_FUNCTION_FAILED, "'holdfast key delete': %.*s", said ? (int)strcspn(said, "\n") : 0,
+                 said ? said : "");
+}
+
+static hf_err delete_one(const struct config *config, const char *module_path, const struct hsm *hsm,
+                         const struct uri *uri, const char *keep_uri)
 {
   HF_CLEANUP(p11_object_free) struct p11_object key = { 0 };
-  hf_err e = p11_object_find(session, uri, &key);
+  HF_CLEANUP(hf_freep) char *text = NULL;
+  hf_err e = p11_object_find(hsm->session, uri, &key);
   if (e.code == HF_ERR_URI_NO_MATCH)
     return HF_OK;
   HF_TRY(e);
-  HF_TRY(check_kept(session, &key, keep_uri));
-  return destroy(session, &key);
+  HF_TRY(check_kept(hsm->session, &key, keep_uri));
+  if (!p11_module_reuses_handles(hsm->module))
+    return destroy(hsm->session, &key);
+  HF_TRY(format(uri, &text));
+  return destroy_elsewhere(config, module_path, text);
 }
 
 hf_err rotation_delete(const struct config *config, const char *module_path, const char *uri, const char *keep_uri)
@@ -246,5 +281,5 @@ hf_err rotation_delete(const struct config *config, const char *module_path, con
   HF_TRY(uri_parse(uri, &wanted));
   HF_TRY(uri_set(&wanted, URI_TYPE, "private", strlen("private")));
   HF_TRY(hsm_open(config, module_path, &wanted, P11_READ_WRITE, &hsm));
-  return delete_one(hsm.session, &wanted, keep_uri);
+  return delete_one(config, module_path, &hsm, &wanted, keep_uri);
 }
