@@ -3,13 +3,12 @@
 
 #include "base/log.h"
 #include "gateway/trial.h"
-#include "identity/renew.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <time.h>
 
-enum { LOOK_S = 3600, RETRY_MIN_S = 60, RETRY_MAX_S = 6 * 3600, CA_TIMEOUT_S = 120 };
+enum { CA_TIMEOUT_S = 120 };
 
 struct core_renewal {
   char config_path[PATH_MAX], module_path[PATH_MAX];
@@ -17,16 +16,8 @@ struct core_renewal {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   bool stopping, woken;
-  struct core_renewal_status status;
+  struct renewal_status status;
 };
-
-unsigned core_renewal_pause(unsigned failures)
-{
-  unsigned pause = failures ? RETRY_MIN_S : LOOK_S;
-  for (unsigned i = 1; i < failures && pause < RETRY_MAX_S; i++)
-    pause *= 2;
-  return pause < RETRY_MAX_S ? pause : RETRY_MAX_S;
-}
 
 static bool is_stopping(struct core_renewal *renewal)
 {
@@ -55,54 +46,38 @@ static bool on_waiting(const char *what, unsigned seconds_left, void *arg)
   return !is_stopping(arg);
 }
 
-static hf_err renew(struct core_renewal *renewal, struct renew_result *ret_result)
+static hf_err look(struct core_renewal *renewal, struct renewal_status *status)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
   HF_TRY(config_load(renewal->config_path, &config));
   const struct observer observer = { on_step, on_note, on_waiting, renewal };
-  const struct trial_options trial = { .observer = &observer };
+  struct trial_options trial = { .observer = &observer };
   const struct renew_options options = {
     .module_path = renewal->module_path,
-    .if_needed = true,
     .timeout_s = CA_TIMEOUT_S,
     .observer = &observer,
     .try_connect = trial_connect,
-    .try_arg = (void *)(uintptr_t)&trial,
+    .try_arg = &trial,
   };
-  return identity_renew(config, &options, ret_result);
+  identity_renew_if_due(config, &options, time(NULL), status);
+  return HF_OK;
 }
 
-static const char *result_text(hf_err e, const struct renew_result *result)
+/* The status is a copy while it works, for whoever asks meanwhile. Returns how many seconds to wait for the next. */
+static unsigned one_round(struct core_renewal *renewal)
 {
-  static const char *const texts[] = {
-    [RENEW_DONE] = "renewed",
-    [RENEW_NOT_DUE] = "not due",
-    [RENEW_CLOCK] = "the clock is wrong",
-  };
-  return hf_failed(e) ? "failed" : texts[result->outcome];
-}
-
-/* Returns how long to wait for the next. */
-static unsigned one_round(struct core_renewal *renewal, unsigned *failures)
-{
-  struct renew_result result = { 0 };
-  hf_err e = renew(renewal, &result);
-  *failures = hf_failed(e) ? *failures + 1 : 0;
-  unsigned pause = core_renewal_pause(*failures);
+  struct renewal_status status;
+  core_renewal_status(renewal, &status);
+  hf_err e = look(renewal, &status);
+  int64_t now = time(NULL);
+  /* A configuration that cannot be read is told by who reads it for the rest of the gateway. */
   if (hf_failed(e))
-    hf_ignore(hf_log_err(e, "renewing the device's certificate"));
-  else if (result.outcome != RENEW_NOT_DUE)
-    hf_log(HF_LOG_INFO, "renewal: the device's certificate: %s", result_text(e, &result));
+    status.next_look = now + RENEWAL_PAUSE_MIN_S;
   pthread_mutex_lock(&renewal->lock);
-  struct core_renewal_status *status = &renewal->status;
-  status->last_try_s = time(NULL);
-  status->next_try_s = status->last_try_s + pause;
-  status->last_result = result_text(e, &result);
-  status->cause = hf_err_save(e);
-  if (!hf_failed(e))
-    status->until_s = result.until;
+  renewal->status = status;
   pthread_mutex_unlock(&renewal->lock);
-  return pause;
+  int64_t left = status.next_look - now;
+  return left < 1 ? 1 : left > RENEWAL_LOOK_S ? RENEWAL_LOOK_S : (unsigned)left;
 }
 
 /* On the clock that nobody sets. */
@@ -115,6 +90,8 @@ static void await(struct core_renewal *renewal, unsigned seconds)
   pthread_mutex_lock(&renewal->lock);
   while (!renewal->stopping && !renewal->woken && rc == 0)
     rc = pthread_cond_timedwait(&renewal->changed, &renewal->lock, &until);
+  if (renewal->woken)
+    renewal_look_again(&renewal->status);
   renewal->woken = false;
   pthread_mutex_unlock(&renewal->lock);
 }
@@ -122,9 +99,8 @@ static void await(struct core_renewal *renewal, unsigned seconds)
 static void *run(void *arg)
 {
   struct core_renewal *renewal = arg;
-  unsigned failures = 0;
   while (!is_stopping(renewal))
-    await(renewal, one_round(renewal, &failures));
+    await(renewal, one_round(renewal));
   return NULL;
 }
 
@@ -145,7 +121,6 @@ hf_err core_renewal_start(const struct config *config, const char *module_path, 
     return hf_fail(HF_ERR_NO_MEMORY, "the renewal");
   snprintf(renewal->config_path, sizeof(renewal->config_path), "%s", config_path(config));
   snprintf(renewal->module_path, sizeof(renewal->module_path), "%s", module_path);
-  renewal->status.last_result = "none yet";
   init_locks(renewal);
   int error = pthread_create(&renewal->thread, NULL, run, renewal);
   if (error) {
@@ -164,7 +139,7 @@ void core_renewal_wake(struct core_renewal *renewal)
   pthread_mutex_unlock(&renewal->lock);
 }
 
-void core_renewal_status(struct core_renewal *renewal, struct core_renewal_status *ret_status)
+void core_renewal_status(struct core_renewal *renewal, struct renewal_status *ret_status)
 {
   pthread_mutex_lock(&renewal->lock);
   *ret_status = renewal->status;

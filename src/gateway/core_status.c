@@ -97,11 +97,12 @@ static json_t *broker_json(const struct broker *broker)
 
 static json_t *renewal_json(struct core_renewal *renewal)
 {
-  struct core_renewal_status status;
+  struct renewal_status status;
   core_renewal_status(renewal, &status);
-  return json_pack("{s:I, s:I, s:I, s:s, s:o}", "last_try", (json_int_t)status.last_try_s, "next_try",
-                   (json_int_t)status.next_try_s, "valid_until", (json_int_t)status.until_s, "last_result",
-                   status.last_result, "cause", error_json(&status.cause));
+  return json_pack("{s:I, s:I, s:I, s:I, s:s, s:i, s:o}", "last_try", (json_int_t)status.last_try, "last_success",
+                   (json_int_t)status.last_success, "next_try", (json_int_t)status.next_look, "valid_until",
+                   (json_int_t)status.until, "last_result", renewal_result_name(status.last_result), "failures",
+                   (int)status.failures, "cause", error_json(&status.cause));
 }
 
 static char *format(const struct core_status *status)

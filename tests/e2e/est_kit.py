@@ -171,7 +171,7 @@ class Device:
 
     def signs(self, openssl_conf):
         """Whether device.key_uri's key in the HSM is the certificate's: what the one signs, the other verifies."""
-        data, signature, public = self.workdir / "data", self.workdir / "data.sig", self.workdir / "public.pem"
+        data, signature, public = self.workdir / "to-sign", self.workdir / "to-sign.sig", self.workdir / "public.pem"
         data.write_text("to be signed")
         public.write_text(self.x509("-pubkey"))
         self.run(["openssl", "dgst", "-sha256", "-sign", self.get("device.key_uri"), "-out", signature, data],

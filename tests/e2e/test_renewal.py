@@ -4,6 +4,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -431,3 +432,89 @@ def test_cumulocity_renews_by_a_token(device, pki):
             token.close()
     finally:
         est.close()
+
+
+# By itself, in holdfast-core
+
+class Core:
+    def __init__(self, server, build, device, workdir, free_port):
+        self.run_path, self.device = workdir / "run", device
+        self.port = free_port()
+        device.set(data__path=workdir / "data", run__path=self.run_path, mqtt__bind__port=self.port, mqtt__bridge__enabled="true")
+        self.process = server([conftest.built(build / "src/gateway/holdfast-core")], extra_env={"HOLDFAST_LOG": "stderr"})
+
+    def status(self):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.run_path / "core.sock"))
+            connection.shutdown(socket.SHUT_WR)
+            data = b""
+            while part := connection.recv(65536):
+                data += part
+        return json.loads(data)
+
+    def is_up(self):
+        return self.status()["bridges"][0]["state"] == "up"
+
+    def wait_for(self, what, ready, timeout=20):
+        self.process.wait_for(ready, what, timeout)
+
+
+@one_module
+def test_the_core_renews_by_itself(device, broker, est, server, build, workdir, free_port):
+    """With a new key, while the bridge runs; the bridge goes on with both."""
+    put_issued(device, est, start=-9 * 86400, end=86400)
+    device.set(certificate__renewal__rotate_key="true", certificate__renewal__delete_old_key="true")
+    before = device.serial
+    core = Core(server, build, device, workdir, free_port)
+    core.wait_for("renewal", lambda: "the device's certificate was renewed, with a new key" in core.process.log)
+    assert device.serial != before and device.is_whole()
+    renewal = core.status()["renewal"]
+    assert renewal["last_result"] in ("renewed", "not due") and renewal["failures"] == 0
+    assert renewal["last_success"] >= renewal["last_try"] > 0 and renewal["valid_until"] > time.time() + 9 * 86400
+    assert renewal["next_try"] > time.time() + 3000
+    core.wait_for("bridge", core.is_up)
+    broker.kill()
+    core.wait_for("broken bridge", lambda: not core.is_up())
+    server(broker.cmd, line=" running")
+    core.wait_for("bridge with the new key, as the old one is gone", core.is_up)
+    assert device.keys() == ["device-key-2"]
+
+
+@one_module
+def test_the_core_tries_again(device, broker, est, server, build, workdir, free_port):
+    """A CA that fails: said, counted, backed off from; and tried at once when the configuration changes."""
+    put_issued(device, est, start=-9 * 86400, end=86400)
+    reenrolling(est, answer(503))
+    core = Core(server, build, device, workdir, free_port)
+    core.wait_for("failure", lambda: "the next try is in 60 s" in core.process.log)
+    renewal = core.status()["renewal"]
+    assert renewal["last_result"] == "failed" and renewal["failures"] == 1 and "503" in json.dumps(renewal["cause"])
+    device.set(certificate__organization="Changed")
+    core.wait_for("renewal", lambda: "the device's certificate was renewed, and is good until" in core.process.log)
+    assert device.is_whole()
+
+
+# The timer
+
+def units(build, workdir, holdfast):
+    """As they are installed, but with this build's program."""
+    lines = (build / "packaging/holdfast-renew.service").read_text().splitlines()
+    service = workdir / "holdfast-renew.service"
+    service.write_text("\n".join(f"ExecStart={holdfast} cert renew --if-needed" if line.startswith("ExecStart=") else line
+                                 for line in lines) + "\n")
+    timer = workdir / "holdfast-renew.timer"
+    timer.write_bytes((conftest.SOURCE / "packaging/systemd/holdfast-renew.timer").read_bytes())
+    return service, timer
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze (package systemd)")
+def test_the_timer_s_units(run, build, workdir, holdfast):
+    service, timer = units(build, workdir, holdfast)
+    plain = {"LD_PRELOAD": ""}
+    result = run(["systemd-analyze", "verify", "--man=no", service, timer], extra_env=plain)
+    assert not [line for line in result.stderr.splitlines() if "holdfast" in line]
+    security = run(["systemd-analyze", "security", "--offline=true", "--threshold=40", service], extra_env=plain, code=None)
+    assert security.code == 0, security
+    # The command is one: on a device without a key it says so.
+    command = next(line for line in (build / "packaging/holdfast-renew.service").read_text().splitlines() if line.startswith("ExecStart="))
+    assert command.endswith("/bin/holdfast cert renew --if-needed")
