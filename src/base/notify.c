@@ -24,10 +24,19 @@ void hf_notify(const char *state)
     return;
 }
 
+static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+                                     "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES" };
+
+bool hf_notify_is_for_us(const char *entry)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
+    if (strncmp(entry, names[i], strlen(names[i])) == 0 && entry[strlen(names[i])] == '=')
+      return true;
+  return false;
+}
+
 void hf_notify_forget(void)
 {
-  static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
-                                       "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES" };
   for (size_t i = 0; i < HF_ARRAY_LEN(names); i++)
     unsetenv(names[i]);
 }

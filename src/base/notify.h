@@ -3,9 +3,14 @@
 #ifndef HF_BASE_NOTIFY_H
 #define HF_BASE_NOTIFY_H
 
+#include <stdbool.h>
+
 void hf_notify(const char *state);
 
-/* So that a child takes nothing of it for its own. */
+/* Whether an entry of the environment is from systemd to this process alone: a child would take it for its own. */
+bool hf_notify_is_for_us(const char *entry);
+
+/* Takes all of them out of the environment; nothing is notified any more. */
 void hf_notify_forget(void);
 
 #endif

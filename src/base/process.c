@@ -2,6 +2,7 @@
 #include "base/process.h"
 
 #include "base/cleanup.h"
+#include "base/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +65,10 @@ static bool is_added(const char *entry, const char *const *added)
   return false;
 }
 
-/* Our own environment with what is added, in place of what has its name. Only the array is the caller's. */
+/*
+ * Our own environment with what is added, in place of what has its name, and without systemd's words to us: mosquitto would say that
+ * it is ready in our place. Only the array is the caller's.
+ */
 static hf_err make_env(const char *const *added, char ***ret_env)
 {
   size_t count = 1, n = 0;
@@ -76,7 +80,7 @@ static hf_err make_env(const char *const *added, char ***ret_env)
   if (!env)
     return hf_fail(HF_ERR_NO_MEMORY, "the environment");
   for (char **entry = environ; entry && *entry; entry++)
-    if (!is_added(*entry, added))
+    if (!is_added(*entry, added) && !hf_notify_is_for_us(*entry))
       env[n++] = *entry;
   for (const char *const *entry = added; entry && *entry; entry++)
     env[n++] = (char *)(uintptr_t)*entry;

@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/file.h"
 #include "cli/agent_status.h"
+#include "cli/beside.h"
 #include "cli/commands.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <time.h>
 
 /* holdfast agent run */
 
-/* Beside this program: installed, or in its build tree. */
 static int run_agent(int argc, char **argv)
 {
   (void)argc;
-  static const char *const places[] = { "holdfast-agent", "../agent/holdfast-agent" };
-  char path[PATH_MAX];
-  hf_err e = hf_file_beside_program(places, HF_ARRAY_LEN(places), path, sizeof(path));
-  if (!hf_failed(e)) {
-    execv(path, argv);
-    e = hf_fail_errno(errno, "%s", path);
-  }
-  hf_err_print(stderr, "holdfast", hf_hint(e, "Install the key agent."));
-  return hf_err_status(e);
+  return cli_become("holdfast-agent", "../agent/", "the key agent", argv);
 }
 
 /* holdfast agent status */

@@ -47,6 +47,11 @@
   X(ca_crl)             \
   X(ca_serve)           \
   X(connect)            \
+  X(core_run)           \
+  X(core_start)         \
+  X(core_stop)          \
+  X(core_restart)       \
+  X(core_status)        \
   X(agent_run)          \
   X(agent_status)       \
   X(agent_check)        \
