@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import conftest
 from ca_kit import Authority, Device, certificates_of, openssl
 
 
@@ -537,6 +538,30 @@ def test_ends_politely(ca, workdir):
     idle.close()
     issued = sum(bool(ca.certificates(device.id)) for device in devices)
     assert statuses.count(200) == issued  # nobody's certificate was left lying
+
+
+@ours
+def test_a_token_that_hangs(make_ca, workdir, build, token):
+    """One signature that never ends costs one thread; where all are lost, those who need no signature are served still."""
+    control = workdir / "fault"
+    env = {"HF_FAULTY_REAL": str(token.module), "HF_FAULTY_CONTROL": str(control)}
+    ca = make_ca(device__cryptoki__module_path=conftest.built(build / "tests/e2e/faulty_module.so"))
+    ca.cli("init", extra_env=env)
+    ca.start(extra_env=env)
+    device = Device(workdir, "d")
+    password = ca.password("d")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        control.write_text("hang C_Sign")
+        hung = pool.submit(post_raw, ca, device, password, 3)
+        while control.exists():
+            time.sleep(0.01)
+        device.take(ca.enroll(device, password))
+        control.write_text("always hang C_Sign")
+        more = [pool.submit(post_raw, ca, device, password, 3) for _ in range(5)]
+        time.sleep(0.5)
+        assert ca.curl(f"{ca.plain_url}/ca.pem").body == ca.pem.read_bytes()
+        assert [job.result()[0] for job in (hung, *more)] == [0] * 6
+    assert ca.process.stop(timeout=12) == 5 and "does not answer" in ca.log()
 
 
 # Configuration, beginnings and ends
