@@ -101,6 +101,8 @@ def test_paths_and_methods(ca):
     assert answer.status == 501 and "token" in answer.text
     assert ca.curl(f"{ca.plain_url}/.well-known/est/cacerts").status == 403
     assert ca.curl("--request", "DELETE", f"{ca.url}/crl").status in (405, 501)
+    assert ca.curl("--tls-max", "1.2", f"{ca.url}/healthz").status == 200
+    assert ca.curl("--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", f"{ca.url}/healthz").status == 0
 
 
 # One-time passwords
@@ -580,6 +582,21 @@ def test_it_reads_its_configuration_again(ca, workdir):
     ca.process.signal(signal.SIGHUP)
     ca.process.wait_for_line("nothing was changed")
     assert ca.enroll(device, ca.password("d"), body=device.request_again()).status == 200
+
+
+@ours
+def test_it_tells_systemd(make_ca, workdir):
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(str(workdir / "notify"))
+    heard.settimeout(10)
+    ca = make_ca()
+    ca.init()
+    ca.start(extra_env={"NOTIFY_SOCKET": str(workdir / "notify")})
+    assert heard.recv(1000).startswith(b"READY=1")
+    ca.process.signal(signal.SIGHUP)
+    assert heard.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=") and heard.recv(1000) == b"READY=1"
+    assert ca.process.stop() == 0
+    assert heard.recv(1000) == b"STOPPING=1"
 
 
 @ours
