@@ -130,6 +130,16 @@ const char *hf_err_text(hf_err e)
   return row_of(e)->text;
 }
 
+int hf_code_find(const char *name, enum hf_code *ret_code)
+{
+  for (enum hf_code code = HF_ERR_OK; code < HF_ERR_COUNT; code++)
+    if (strcmp(rows[code].name, name) == 0) {
+      *ret_code = code;
+      return 1;
+    }
+  return 0;
+}
+
 unsigned long hf_err_rv(hf_err e)
 {
   return row_of(e)->rv;

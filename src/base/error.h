@@ -72,6 +72,9 @@
   X(TIMEOUT, "timeout", 0x030, 5, "no answer in time", "Check that the other side runs, and try again.")               \
   X(PIN_MISSING, "pin-missing", 0x0A0, 4, "a PIN is needed",                                                           \
     "Give it by --pin-source, or set device.cryptoki.pin_source.")                                                     \
+  X(CONNECTED, "connected", 0x005, 1, "the device is connected already",                                               \
+    "'holdfast reconnect' connects anew, 'holdfast disconnect' ends it.")                                              \
+  X(NOT_CONNECTED, "not-connected", 0x005, 1, "the device is not connected", "Connect it: 'holdfast connect CLOUD'.")  \
   X(BUSY, "busy", 0x005, 1, "already in use", "End the program that uses it first.")                                   \
   X(SERVICE, "service", 0x005, 1, "the service does not run",                                                          \
     "See its log: 'journalctl -u holdfast-core', or core.log below data.path.")                                        \
@@ -236,6 +239,9 @@ unsigned long hf_err_rv(hf_err e);
 int hf_err_status(hf_err e);
 /* "CKR_PIN_INCORRECT"; NULL where the standard (v3.0) has no such code. */
 const char *hf_rv_name(unsigned long rv);
+
+/* The code of that name; false where no row has it. */
+int hf_code_find(const char *name, enum hf_code *ret_code);
 
 /* This thread's last recorded context ("" where there is none) and hint; valid until the thread's next failure. */
 const char *hf_err_context(void);

@@ -101,10 +101,8 @@ static hf_err told_failure(const char *word)
   value_of(word, "X_HOLDFAST_CODE", code, sizeof(code));
   value_of(word, "X_HOLDFAST_CONTEXT", context, sizeof(context));
   value_of(word, "X_HOLDFAST_HINT", hint, sizeof(hint));
-  for (enum hf_code i = 1; i < HF_ERR_COUNT; i++)
-    if (strcmp(hf_err_name((hf_err){ i }), code) == 0)
-      return hf_hint(hf_fail(i, "%s", context), "%s", hint);
-  return HF_OK;
+  enum hf_code found = HF_ERR_OK;
+  return hf_code_find(code, &found) && found ? hf_hint(hf_fail(found, "%s", context), "%s", hint) : HF_OK;
 }
 
 /* *ret_ready: it is; else the error, if it has told one. */
