@@ -118,8 +118,8 @@ enum mqtt_version side_version(const struct side *side);
 /* bridge_subscribe.c */
 hf_err side_subscribe(struct side *side);
 hf_err side_take_suback(struct side *side, const struct mqtt_packet *packet);
-/* Whether what is published there comes back to us. */
-bool side_hears(const struct side *side, struct hf_slice topic);
+/* Whether what we publish there would come back to us, where it is not wanted. */
+bool side_drops_own(const struct side *side, struct hf_slice topic);
 
 /* bridge_receive.c */
 hf_err side_take_packet(struct side *side, const struct mqtt_packet *packet);

@@ -93,7 +93,7 @@ static hf_err send_publish(struct flow *flow, const struct spool_message *messag
   struct side *to = flow->to;
   publish->dup = publish->qos > 0 && may_be_repeated(flow, message->sequence);
   HF_TRY(mqtt_publish_encode(publish, link_version(link), link_out(link)));
-  if (to->echoes && side_hears(to, publish->topic))
+  if (to->echoes && side_drops_own(to, publish->topic))
     echoes_expect(to->echoes, publish->topic, publish->payload, net_now_ms());
   flow->counts.sent++;
   if (message->sequence > flow->attempted)

@@ -20,12 +20,35 @@ static bool filter_of(const struct side *side, const struct topic_rule *rule, st
   return rule->direction & (local ? TOPIC_OUT : TOPIC_IN);
 }
 
-bool side_hears(const struct side *side, struct hf_slice topic)
+/*
+ * Whether what we have published ourselves is welcome when it comes back by this rule: one topic that becomes another, which no
+ * rule sends back. Such a rule is AWS's test of a connection. Anything else would go round and round.
+ */
+static bool is_mirror(const struct side *side, const struct topic_rule *rule)
 {
-  struct hf_slice rest = hf_slice(side->filters.data, side->filters.len), filter;
-  while (bridge_filters_next(&rest, &filter))
-    if (mqtt_topic_matches(filter, topic))
+  const struct topic_rules *rules = side->bridge->settings->rules;
+  bool local = side->index == BRIDGE_LOCAL;
+  struct hf_slice target = local ? rule->remote : rule->local;
+  if (!mqtt_topic_is_name(target))
+    return false;
+  for (size_t i = 0; i < topic_rules_count(rules); i++) {
+    const struct topic_rule *back = topic_rules_get(rules, i);
+    if ((back->direction & (local ? TOPIC_IN : TOPIC_OUT)) &&
+        mqtt_topic_matches(local ? back->remote : back->local, target))
+      return false;
+  }
+  return true;
+}
+
+bool side_drops_own(const struct side *side, struct hf_slice topic)
+{
+  const struct topic_rules *rules = side->bridge->settings->rules;
+  for (size_t i = 0; i < topic_rules_count(rules); i++) {
+    const struct topic_rule *rule = topic_rules_get(rules, i);
+    struct hf_slice filter;
+    if (filter_of(side, rule, &filter) && mqtt_topic_matches(filter, topic) && !is_mirror(side, rule))
       return true;
+  }
   return false;
 }
 
@@ -34,7 +57,7 @@ static hf_err add_filter(struct side *side, const struct topic_rule *rule, struc
   const struct mqtt_subscription subscription = {
     .filter = filter,
     .qos = rule->qos,
-    .no_local = true,
+    .no_local = !is_mirror(side, rule),
     .retain_as_published = true,
     .retain_handling = MQTT_RETAINED_IF_NEW,
   };
