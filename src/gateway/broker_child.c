@@ -73,7 +73,7 @@ hf_err broker_child_end_leftover(const char *pid_path)
 }
 
 /* Starting. Debian has it in a folder that is not in everyone's $PATH. */
-static const char *find_program(void)
+const char *broker_child_program(void)
 {
   static const char *const places[] = { "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto",
                                         "/usr/local/bin/mosquitto" };
@@ -85,7 +85,7 @@ static const char *find_program(void)
 
 static hf_err start(const char *config_path, int out, pid_t *ret_pid)
 {
-  const char *const argv[] = { find_program(), "-c", config_path, NULL };
+  const char *const argv[] = { broker_child_program(), "-c", config_path, NULL };
   const struct hf_spawn spawn = { .argv = argv, .out = out, .ends_with_us = true, .new_session = true };
   hf_err e = hf_process_start(&spawn, ret_pid);
   if (e.code != HF_ERR_NOT_FOUND)

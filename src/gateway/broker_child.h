@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One running mosquitto. For broker.c alone. */
+/* One running mosquitto. For broker.c; its program for whoever asks. */
 #ifndef HF_GATEWAY_BROKER_CHILD_H
 #define HF_GATEWAY_BROKER_CHILD_H
 
@@ -18,6 +18,9 @@ struct broker_child {
 };
 
 #define BROKER_NO_CHILD ((struct broker_child){ .pid_fd = -1, .log_fd = -1 })
+
+/* mosquitto's path, or its name where it is in none of the usual places. */
+const char *broker_child_program(void);
 
 /* Ends the one whose number is in the file, if it still runs, and removes the file. */
 hf_err broker_child_end_leftover(const char *pid_path);

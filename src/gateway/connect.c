@@ -33,9 +33,25 @@ static bool publishes(const struct connect *c)
   return is_no_test(c) && !c->cloud->creation.topic && !c->cloud->check.topic;
 }
 
+static bool starts_broker(const struct connect *c)
+{
+  return is_no_test(c) && connect_has_own_broker(c);
+}
+
+static bool starts_core_alone(const struct connect *c)
+{
+  return is_no_test(c) && !connect_has_own_broker(c);
+}
+
+static bool is_test(const struct connect *c)
+{
+  return c->options->test;
+}
+
 static const struct connect_check checks[] = {
   { "Checking the configuration", CONNECT_OF_NONE, "", NULL, connect_check_configuration },
   { "Checking the certificate", CONNECT_OF_NONE, "", NULL, connect_check_certificate },
+  { "Checking that the device is not connected yet", CONNECT_OF_NONE, "", is_no_test, connect_look_for_bridge },
   { "Opening the HSM", CONNECT_OF_NONE, "", NULL, connect_open_hsm },
   { "Finding the key", CONNECT_OF_NONE, "", NULL, connect_find_key },
   { "Signing with the key, verified with the certificate", CONNECT_OF_NONE, "", NULL, connect_check_key },
@@ -45,6 +61,17 @@ static const struct connect_check checks[] = {
   { "Connecting by MQTT", CONNECT_OF_NONE, "", is_no_test, connect_mqtt },
   { "Creating device in ", CONNECT_OF_CLOUD, " cloud", creates, connect_create },
   { "Publishing a message and seeing its acknowledgement", CONNECT_OF_NONE, "", publishes, connect_publish },
+  { "Starting mosquitto", CONNECT_OF_NONE, " by holdfast-core", starts_broker, connect_start_core },
+  { "Starting holdfast-core", CONNECT_OF_NONE, "", starts_core_alone, connect_start_core },
+  { "Waiting for mosquitto to be listening for connections", CONNECT_OF_NONE, "", is_no_test, connect_await_broker },
+  { "Enabling the bridge to ", CONNECT_OF_CLOUD, "", is_no_test, connect_enable_bridge },
+  { "Looking for the bridge to ", CONNECT_OF_CLOUD, "", is_test, connect_find_bridge },
+  { "Verifying device is connected to cloud", CONNECT_OF_NONE, "", NULL, connect_verify },
+};
+
+static const struct connect_check goodbye[] = {
+  { "Disabling the bridge to ", CONNECT_OF_CLOUD, "", NULL, connect_disable_bridge },
+  { "Stopping holdfast-core", CONNECT_OF_NONE, "", connect_is_last, connect_stop_core },
 };
 
 static hf_err run_check(struct connect *c, const struct connect_check *check)
@@ -85,6 +112,8 @@ static hf_err summarise(const struct connect *c)
   HF_CLEANUP(hf_buf_free) struct hf_buf shown = HF_BUF(2 * URI_MAX);
   if (uri)
     HF_TRY(uri_redact(uri, &shown));
+  char mosquitto[64];
+  connect_mosquitto_version(mosquitto, sizeof(mosquitto));
   const char *shown_uri = hf_buf_str(&shown), *proxy = config_get(c->config, CONFIG_PROXY_ADDRESS);
   const struct {
     const char *name, *value;
@@ -96,6 +125,8 @@ static hf_err summarise(const struct connect *c)
     { "certificate file", c->cert_path },
     { "cryptoki", strcmp(mode, "off") == 0 ? "false" : "true" },
     { "bridge", config_get_bool(c->config, CONFIG_MQTT_BRIDGE_BUILT_IN) ? "built-in" : "mosquitto" },
+    { "service manager", c->manager->name },
+    { "mosquitto version", mosquitto },
     { "cryptoki mode", mode },
     { "private key", shown_uri },
     { "proxy", proxy ? proxy : "<none>" },
@@ -109,6 +140,9 @@ static hf_err summarise(const struct connect *c)
 
 static void release(struct connect *c)
 {
+  const struct hf_err_saved kept = hf_err_save(c->result);
+  connect_restore(c);
+  hf_ignore(hf_err_restore(&kept));
   client_free(c->client);
   cloud_link_free(&c->link);
   if (c->found)
@@ -120,14 +154,35 @@ static void release(struct connect *c)
   uri_free(&c->uri);
 }
 
+static struct connect begin(const struct config *config, const struct gateway_connect_options *options,
+                            const struct gateway_reporter *reporter)
+{
+  return (struct connect){ .config = config,
+                           .options = options,
+                           .reporter = reporter,
+                           .cloud = options->cloud,
+                           .manager = service_manager_find(config) };
+}
+
+static hf_err run_checks(struct connect *c, const struct connect_check *rows, size_t count)
+{
+  for (size_t i = 0; i < count && !hf_failed(c->result); i++)
+    c->result = run_check(c, &rows[i]);
+  return c->result;
+}
+
 hf_err gateway_connect(const struct config *config, const struct gateway_connect_options *options,
                        const struct gateway_reporter *reporter)
 {
-  HF_CLEANUP(release)
-  struct connect c = { .config = config, .options = options, .reporter = reporter, .cloud = options->cloud };
+  HF_CLEANUP(release) struct connect c = begin(config, options, reporter);
   prepare(&c);
   HF_TRY(summarise(&c));
-  for (size_t i = 0; i < HF_ARRAY_LEN(checks); i++)
-    HF_TRY(run_check(&c, &checks[i]));
-  return HF_OK;
+  return run_checks(&c, checks, HF_ARRAY_LEN(checks));
+}
+
+hf_err gateway_disconnect(const struct config *config, const struct gateway_connect_options *options,
+                          const struct gateway_reporter *reporter)
+{
+  HF_CLEANUP(release) struct connect c = begin(config, options, reporter);
+  return run_checks(&c, goodbye, HF_ARRAY_LEN(goodbye));
 }

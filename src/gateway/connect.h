@@ -20,6 +20,7 @@ struct gateway_connect_options {
   const char *module_path; /* the PKCS #11 module, where the key's URI names none */
   unsigned timeout_s;      /* for each check that waits for somebody */
   bool test;               /* changes nothing: the cloud is asked through the bridge that is there */
+  bool keep_core;          /* holdfast-core goes on without a bridge: another one follows at once */
 };
 
 /*
@@ -30,7 +31,7 @@ struct gateway_connect_options {
 hf_err gateway_connect(const struct config *config, const struct gateway_connect_options *options,
                        const struct gateway_reporter *reporter);
 
-/* Takes the bridge away; stops what serves bridges where it was the last. One that is not connected is no error. */
+/* Takes the bridge away; stops holdfast-core where it was the last. Where there is none, that is no error. */
 hf_err gateway_disconnect(const struct config *config, const struct gateway_connect_options *options,
                           const struct gateway_reporter *reporter);
 

@@ -124,12 +124,37 @@ static hf_err try_to(struct connect *c, hf_err (*ask)(struct connect *c))
   return e;
 }
 
+/* A cloud that answers no question: its acknowledgement must do. With topics of one's own, nothing is known to be bridged. */
+static hf_err send_message(struct connect *c)
+{
+  char topic[64];
+  snprintf(topic, sizeof(topic), "%std/holdfast-connect", c->cloud->prefix);
+  return connect_send_through_bridge(c, topic, "{}");
+}
+
+static hf_err verify_by_message(struct connect *c)
+{
+  if (config_is_set(c->config, c->cloud->config->bridge_topics)) {
+    connect_detail(c, "the bridge is up; with %s no message was sent",
+                   config_row(c->cloud->config->bridge_topics)->key);
+    return HF_OK;
+  }
+  hf_err e = try_to(c, send_message);
+  if (!hf_failed(e))
+    connect_detail(c, "a message through the bridge was acknowledged");
+  return e;
+}
+
 hf_err connect_verify(struct connect *c)
 {
+  if (!c->cloud->check.topic)
+    return verify_by_message(c);
   hf_err e = try_to(c, ask_cloud);
   if (!hf_failed(e))
     connect_detail(c, "%s answered", c->cloud->config->title);
   else if (e.code == HF_ERR_TIMEOUT)
-    return hf_hint(e, "The bridge is up, but the cloud did not answer: is the device known and allowed there?");
+    return hf_hint(e, "The bridge is up, but the cloud did not answer: is the device known and allowed there%s?",
+                   config_is_set(c->config, c->cloud->config->bridge_topics) ? ", and is the question in bridge.topics"
+                                                                             : "");
   return e;
 }

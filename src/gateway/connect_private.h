@@ -6,6 +6,7 @@
 #include "gateway/client.h"
 #include "gateway/cloud_link.h"
 #include "gateway/connect.h"
+#include "gateway/service.h"
 #include "identity/certificate.h"
 
 #include <netdb.h>
@@ -32,8 +33,13 @@ struct connect {
   struct cloud_link link;
   struct addrinfo *found; /* of the proxy, where there is one */
   struct client *client;
+  const struct service_manager *manager;
+  bool was_enabled;            /* the cloud's bridge, before */
+  bool taken_away;             /* and it is not as it was; see connect_restore */
+  bool started;                /* holdfast-core, by us */
   char step[CONNECT_TEXT_MAX]; /* the text of the check that runs */
   char detail[CONNECT_TEXT_MAX];
+  hf_err result; /* of the checks so far */
 };
 
 /* What stands between a check's two texts. */
@@ -66,5 +72,19 @@ hf_err connect_mqtt(struct connect *c);
 hf_err connect_create(struct connect *c);
 hf_err connect_publish(struct connect *c);
 hf_err connect_verify(struct connect *c);
+
+/* connect_service.c: holdfast-core, the local broker and the bridge. */
+void connect_mosquitto_version(char *out, size_t size);
+hf_err connect_look_for_bridge(struct connect *c);
+void connect_restore(struct connect *c);
+bool connect_has_own_broker(const struct connect *c);
+hf_err connect_start_core(struct connect *c);
+hf_err connect_await_broker(struct connect *c);
+hf_err connect_enable_bridge(struct connect *c);
+hf_err connect_find_bridge(struct connect *c);
+hf_err connect_send_through_bridge(struct connect *c, const char *topic, const char *payload);
+hf_err connect_disable_bridge(struct connect *c);
+bool connect_is_last(const struct connect *c);
+hf_err connect_stop_core(struct connect *c);
 
 #endif

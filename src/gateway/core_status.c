@@ -26,8 +26,8 @@ static json_t *error_json(const struct hf_err_saved *saved)
     return json_null();
   hf_err_restore(saved);
   hf_err_format(saved->error, line, sizeof(line));
-  return json_pack("{s:s, s:s+, s:s}", "code", hf_err_name(saved->error), "error", line, "", "hint",
-                   hf_err_hint(saved->error));
+  return json_pack("{s:s, s:s, s:s, s:s}", "code", hf_err_name(saved->error), "error", line, "context", saved->context,
+                   "hint", hf_err_hint(saved->error));
 }
 
 static json_t *side_json(const struct bridge_side_status *side)
