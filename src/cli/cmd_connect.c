@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* holdfast connect */
+/* holdfast connect, disconnect, reconnect */
 #include "cli/commands.h"
 #include "cli/configuration.h"
 #include "cli/json.h"
@@ -96,24 +96,43 @@ static void json_end(const char *text, hf_err e, const char *detail, void *arg)
   hf_ignore(cli_json_append_new(json_object_get(arg, "checks"), check));
 }
 
-static hf_err connect_json(const struct config *config, const struct gateway_connect_options *options)
+typedef hf_err (*gateway_fn)(const struct config *config, const struct gateway_connect_options *options,
+                             const struct gateway_reporter *reporter);
+
+/* What is done, to whom it is told, and under which names. */
+struct deed {
+  gateway_fn run;
+  const char *title, *after; /* around the cloud's name, before the first line; title NULL: none */
+  const char *result;        /* whether it succeeded, in JSON */
+  bool is_half;              /* another follows: its JSON is the whole's, unless this one fails */
+};
+
+static const struct deed connecting = { gateway_connect, "Connecting to ", " with config:", "connected", false };
+static const struct deed testing = { gateway_connect, "Testing the connection to ", " with config:", "connected", false };
+static const struct deed disconnecting = { gateway_disconnect, NULL, "", "disconnected", false };
+static const struct deed disconnecting_first = { gateway_disconnect, NULL, "", "disconnected", true };
+
+static hf_err do_json(const struct deed *deed, const struct config *config,
+                      const struct gateway_connect_options *options)
 {
   HF_CLEANUP(cli_json_freep) json_t *report = json_object();
   HF_TRY(cli_json_set_new(report, "config", json_object()));
   HF_TRY(cli_json_set_new(report, "checks", json_array()));
   const struct gateway_reporter reporter = { json_fact, json_begin, json_wait, json_end, report };
-  hf_err e = gateway_connect(config, options, &reporter);
-  HF_TRY(cli_json_set_new(report, "connected", json_boolean(!hf_failed(e))));
-  HF_TRY(cli_json_print(report));
+  hf_err e = deed->run(config, options, &reporter);
+  HF_TRY(cli_json_set_new(report, deed->result, json_boolean(!hf_failed(e))));
+  if (hf_failed(e) || !deed->is_half)
+    HF_TRY(cli_json_print(report));
   return e;
 }
 
-static hf_err connect_text(const struct config *config, const struct gateway_connect_options *options)
+static hf_err do_text(const struct deed *deed, const struct config *config,
+                      const struct gateway_connect_options *options)
 {
   const struct gateway_reporter reporter = { print_fact, print_begin, print_wait, print_end, NULL };
-  printf("%s %s with config:\n", options->test ? "Testing the connection to" : "Connecting to",
-         options->cloud->config->title);
-  return gateway_connect(config, options, &reporter);
+  if (deed->title)
+    printf("%s%s%s\n", deed->title, options->cloud->config->title, deed->after);
+  return deed->run(config, options, &reporter);
 }
 
 static hf_err parse_timeout(const struct cli_args *args, unsigned *ret_timeout_s)
@@ -127,20 +146,34 @@ static hf_err parse_timeout(const struct cli_args *args, unsigned *ret_timeout_s
   return HF_OK;
 }
 
-/* The one that is named; else the one that is configured, if that is one. */
-static hf_err choose_cloud(const struct cli_args *args, const struct config *config, const struct cloud **ret_cloud)
+static bool has_address(const struct config *config, const struct config_cloud *cloud)
+{
+  return config_get(config, cloud->url);
+}
+
+static bool has_bridge(const struct config *config, const struct config_cloud *cloud)
+{
+  return config_get_bool(config, cloud->bridge_enabled);
+}
+
+/* The one that is named; else the only one that is so, or, where none is, any MQTT broker. */
+static hf_err choose_cloud(const struct cli_args *args, const struct config *config,
+                           bool (*is_so)(const struct config *, const struct config_cloud *),
+                           const struct cloud **ret_cloud)
 {
   const struct cloud *found = &clouds[CONFIG_CLOUD_MQTT];
   size_t count = 0;
   if (args->operand_count)
     return cloud_find(args->operands[0], ret_cloud);
   for (size_t i = 0; i < CONFIG_CLOUD_COUNT; i++)
-    if (config_get(config, clouds[i].config->url)) {
+    if (is_so(config, clouds[i].config)) {
       found = &clouds[i];
       count++;
     }
   if (count > 1)
-    return hf_hint(hf_fail(HF_ERR_USAGE, "which cloud? %zu are configured", count), "Name one: c8y, aws, az or mqtt.");
+    return hf_hint(
+        hf_fail(HF_ERR_USAGE, "which cloud? %zu are %s", count, is_so == has_bridge ? "connected" : "configured"),
+        "Name one: c8y, aws, az or mqtt.");
   *ret_cloud = found;
   return HF_OK;
 }
@@ -160,41 +193,105 @@ static hf_err load_config(const struct cli_args *args, struct config **ret_confi
   return HF_OK;
 }
 
-static hf_err run(const struct cli_args *args)
+static hf_err do_it(const struct cli_args *args, const struct deed *deed, const struct config *config,
+                    const struct gateway_connect_options *options)
+{
+  signal(SIGPIPE, SIG_IGN);
+  return cli_has(args, "json") ? do_json(deed, config, options) : do_text(deed, config, options);
+}
+
+/* only: the cloud that it was disconnected from; NULL: by the arguments. */
+static hf_err connect_to(const struct cli_args *args, const struct cloud *only, bool test)
 {
   char module_path[PATH_MAX];
-  struct gateway_connect_options options = { .module_path = module_path, .test = cli_has(args, "test") };
+  struct gateway_connect_options options = { .module_path = module_path, .cloud = only, .test = test };
   HF_TRY(parse_timeout(args, &options.timeout_s));
   HF_CLEANUP(config_freep) struct config *config = NULL;
   HF_TRY(load_config(args, &config));
-  HF_TRY(choose_cloud(args, config, &options.cloud));
+  if (!only)
+    HF_TRY(choose_cloud(args, config, has_address, &options.cloud));
   HF_TRY(cli_module_path(args, module_path, sizeof(module_path)));
   HF_TRY(program_start(config, module_path));
-  signal(SIGPIPE, SIG_IGN);
-  return cli_has(args, "json") ? connect_json(config, &options) : connect_text(config, &options);
+  return do_it(args, test ? &testing : &connecting, config, &options);
 }
 
-static const struct cli_option options[] = {
-  CLI_MODULE_OPTIONS,
-  CLI_JSON_OPTION,
-  { "test", NULL, "only verify, and change nothing" },
-  { "timeout", "SECONDS", "how long each check may wait for the network (default: 10)" },
-  CLI_END,
+static hf_err run(const struct cli_args *args)
+{
+  return connect_to(args, NULL, cli_has(args, "test"));
+}
+
+static hf_err disconnect(const struct cli_args *args, bool keep_core, const struct cloud **ret_cloud)
+{
+  struct gateway_connect_options options = { .keep_core = keep_core };
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  HF_TRY(parse_timeout(args, &options.timeout_s));
+  HF_TRY(cli_config_load(args, &config));
+  HF_TRY(choose_cloud(args, config, has_bridge, &options.cloud));
+  *ret_cloud = options.cloud;
+  return do_it(args, keep_core ? &disconnecting_first : &disconnecting, config, &options);
+}
+
+static hf_err run_disconnect(const struct cli_args *args)
+{
+  const struct cloud *cloud;
+  return disconnect(args, false, &cloud);
+}
+
+/* The local broker and the other clouds' bridges go on meanwhile. */
+static hf_err run_reconnect(const struct cli_args *args)
+{
+  const struct cloud *cloud;
+  HF_TRY(disconnect(args, true, &cloud));
+  return connect_to(args, cloud, false);
+}
+
+#define TIMEOUT_OPTION                                                             \
+  {                                                                                \
+    "timeout", "SECONDS", "how long each step may wait for somebody (default: 10)" \
+  }
+
+static const struct cli_option connect_options[] = {
+  CLI_MODULE_OPTIONS, CLI_JSON_OPTION, { "test", NULL, "only verify, and change nothing" }, TIMEOUT_OPTION, CLI_END,
 };
+
+static const struct cli_option disconnect_options[] = { CLI_CONFIG_OPTION, CLI_JSON_OPTION, TIMEOUT_OPTION, CLI_END };
+static const struct cli_option reconnect_options[] = { CLI_MODULE_OPTIONS, CLI_JSON_OPTION, TIMEOUT_OPTION, CLI_END };
 
 const struct cli_command cli_connect = {
   .name = "connect",
-  .help = "Connect to the cloud with the key in the HSM, and check each step on the way",
+  .help = "Connect to a cloud with the key in the HSM, and check each step on the way",
   .operands = "[c8y|aws|az|mqtt]",
   .operands_max = 1,
-  .options = options,
+  .options = connect_options,
   .details =
-      "Needs mqtt.url, mqtt.root_cert_path, device.cert_path and device.key_uri (see 'holdfast config'). Publishes "
-      "one\n"
-      "message to mqtt.connect_topic and waits until the broker has acknowledged it. A client that is connected with\n"
-      "the same id is disconnected by the broker.\n",
-  .example = "holdfast config set mqtt.url broker.example:8883\n"
-             "holdfast config set device.key_uri 'pkcs11:token=my-token;object=my-key;type=private'\n"
-             "holdfast connect\n",
+      "Checks certificate, key, network and TLS, makes the device known to the cloud (Cumulocity), starts\n"
+      "holdfast-core, the gateway daemon, where it does not run, enables its bridge to the cloud, and asks the cloud\n"
+      "through local broker and bridge. Needs CLOUD.url, CLOUD.root_cert_path, device.cert_path and device.key_uri.\n"
+      "Without a name, the only cloud with a url is meant. Where a step fails, all is as it was before.\n",
+  .example = "holdfast config set c8y.url tenant.cumulocity.com\n"
+             "holdfast connect c8y\n"
+             "holdfast connect c8y --test\n",
   .run = run,
+};
+
+const struct cli_command cli_disconnect = {
+  .name = "disconnect",
+  .help = "Take the bridge to a cloud away",
+  .operands = "[c8y|aws|az|mqtt]",
+  .operands_max = 1,
+  .options = disconnect_options,
+  .details =
+      "What the bridge has not sent yet stays on disk for the next one. holdfast-core ends with its last bridge.\n",
+  .example = "holdfast disconnect c8y\n",
+  .run = run_disconnect,
+};
+
+const struct cli_command cli_reconnect = {
+  .name = "reconnect",
+  .help = "Take the bridge to a cloud away and connect anew",
+  .operands = "[c8y|aws|az|mqtt]",
+  .operands_max = 1,
+  .options = reconnect_options,
+  .example = "holdfast reconnect c8y\n",
+  .run = run_reconnect,
 };

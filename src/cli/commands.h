@@ -47,6 +47,8 @@
   X(ca_crl)             \
   X(ca_serve)           \
   X(connect)            \
+  X(disconnect)         \
+  X(reconnect)          \
   X(core_run)           \
   X(core_start)         \
   X(core_stop)          \
