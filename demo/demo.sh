@@ -136,7 +136,11 @@ show holdfast config set device.id "$id"
 show holdfast config set device.cert_path "$work/device/device.pem"
 show holdfast config set mqtt.url "127.0.0.1:$cloud_port"
 show holdfast config set mqtt.root_cert_path "$work/device/ca.pem"
+quiet holdfast config set data.path "$work/device/data"
+quiet holdfast config set run.path "$work/device/run"
+quiet holdfast config set mqtt.bind.port "$((20000 + $(random_number) % 12000))"
 show holdfast connect mqtt
+show holdfast disconnect mqtt
 
 step "The device's own MQTT server: stock mosquitto, its two keys in the token"
 note "A program that knows only key files gets a file that holds the key's URI:"

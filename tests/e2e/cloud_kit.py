@@ -9,6 +9,24 @@ import threading
 import mqtt_kit
 
 
+def only_3_1_1(plain_port):
+    """For connect_kit.fake_broker: a stock broker behind one that refuses MQTT 5."""
+
+    def serve(connection):
+        packet = connection.recv(1000)
+        if not packet:
+            return  # a check of TLS alone
+        if packet[packet.index(b"MQTT") + 4] != 4:
+            connection.sendall(bytes([0x20, 2, 0, 1]))
+            return
+        server = socket.create_connection(("127.0.0.1", plain_port))
+        server.sendall(packet)
+        threading.Thread(target=pump, args=(server, connection), daemon=True).start()
+        pump(connection, server)
+
+    return serve
+
+
 class Cloud:
     """Somebody behind the broker's second, plain listener. seen: what has come, as (topic, payload)."""
 
@@ -59,6 +77,20 @@ class Aws(Cloud):
     filters = ["thinedge/#"]
 
 
+def pump(source, target):
+    """Hands on all that comes, until either end closes."""
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    for end in (source, target):
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
 class Proxy(threading.Thread):
     """An HTTP proxy that knows CONNECT alone. login: "user:password", or None; answer: in place of a tunnel; on_ask: told how many
     have asked, before the answer. asked: the request lines."""
@@ -106,23 +138,10 @@ class Proxy(threading.Thread):
             server = socket.create_connection((host.strip("[]"), int(port)))
             self.open.append(server)
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            threading.Thread(target=self._pump, args=(server, client), daemon=True).start()
-            self._pump(client, server)
+            threading.Thread(target=pump, args=(server, client), daemon=True).start()
+            pump(client, server)
         except OSError:
             pass
-
-    @staticmethod
-    def _pump(source, target):
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def close(self):
         self.listener.close()

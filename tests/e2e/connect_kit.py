@@ -2,11 +2,14 @@
 """What the tests of 'holdfast connect' share: a device whose key lies in a token, and brokers good and bad."""
 
 import glob
+import json
 import socket
 import ssl
 import threading
 
 import pytest
+
+import cloud_kit
 
 DEVICE = "dev-1"
 
@@ -35,6 +38,28 @@ class Device:
         assert self.token.pin not in result.stdout + result.stderr
         return result
 
+    def disconnect(self, *args, **options):
+        return self.run([self.holdfast, "disconnect", "--config", self.config, *args], **options)
+
+    def reconnect(self, *args, **options):
+        return self.run([self.holdfast, "reconnect", "--config", self.config, *args], **options)
+
+    def status(self):
+        """What holdfast-core says of itself."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.workdir / "run/core.sock"))
+            text = b""
+            while part := connection.recv(65536):
+                text += part
+        return json.loads(text)
+
+    def bridges(self):
+        """The state of each bridge that there is, by its cloud's name; None where no holdfast-core runs."""
+        try:
+            return {bridge["cloud"]: bridge["state"] for bridge in self.status()["bridges"]}
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+
     def fails(self, check, code, *texts, args=("--timeout", "5"), **options):
         """Connecting fails at this check, with this status, one error line and one hint; all texts are in them."""
         result = self.connect(*args, code=code, **options)
@@ -49,7 +74,8 @@ class Device:
 
 
 @pytest.fixture
-def device(run, holdfast, workdir, token, pki, openssl_conf, make_key):
+def device(run, holdfast, workdir, token, pki, openssl_conf, make_key, free_port):
+    """Nothing of it is outside the test's directory; what connects is disconnected with the test."""
     try:
         socket.getaddrinfo("localhost", 1)
     except OSError:
@@ -57,8 +83,11 @@ def device(run, holdfast, workdir, token, pki, openssl_conf, make_key):
     device = Device(run, holdfast, workdir, token, pki, openssl_conf)
     uri = make_key("device-key")
     device.set(device__cert_path=device.certify(), device__key_uri=uri, device__cryptoki__module_path=token.module,
-               device__cryptoki__pin_source=token.pin_file, mqtt__root_cert_path=pki.ca, mqtt__url="localhost:1")
-    return device
+               device__cryptoki__pin_source=token.pin_file, mqtt__root_cert_path=pki.ca, mqtt__url="localhost:1",
+               mqtt__bind__port=free_port(), data__path=workdir / "data", run__path=workdir / "run")
+    yield device
+    for cloud in ("c8y", "aws", "az", "mqtt"):
+        run([holdfast, "disconnect", "--config", device.config, cloud], code=None)
 
 
 class Broker:
@@ -171,3 +200,39 @@ def expired(pki, name, start="20200101000000Z", end="20200102000000Z"):
     pki.openssl("ca", "-batch", "-notext", "-config", conf, "-cert", pki.ca, "-keyfile", pki.ca_key, "-in",
                 pki.dir / f"{name}.csr", "-out", cert, "-startdate", start, "-enddate", end)
     return key, cert
+
+
+@pytest.fixture
+def make_cloud(device, make_broker, free_port, pki):
+    """make_cloud("c8y", lines=): a broker, and who answers behind it; the device is told where it is."""
+    kinds = {"c8y": cloud_kit.Cumulocity, "aws": cloud_kit.Aws, "az": cloud_kit.Azure}
+    started = []
+
+    def make(name, lines=(), **options):
+        port = free_port()
+        broker = make_broker(lines=["allow_anonymous true", *lines, f"listener {port} 127.0.0.1", "allow_anonymous true"],
+                             identity_as_username=False)
+        cloud = kinds[name](port, **options)
+        cloud.broker, cloud.port, cloud.plain_port = broker, broker.port, port
+        started.append(cloud)
+        device.set(**{f"{name}__url": f"localhost:{broker.port}", f"{name}__root_cert_path": pki.ca})
+        return cloud
+
+    yield make
+    for cloud in started:
+        cloud.close()
+
+
+@pytest.fixture
+def make_proxy(device):
+    started = []
+
+    def make(**options):
+        proxy = cloud_kit.Proxy(**options)
+        started.append(proxy)
+        device.set(proxy__address=f"http://localhost:{proxy.port}")
+        return proxy
+
+    yield make
+    for proxy in started:
+        proxy.close()

@@ -7,14 +7,17 @@ import socket
 
 import pytest
 
+from cloud_kit import only_3_1_1
 from connect_kit import DEVICE, broker, device, expired, fake_broker, hang_up, make_broker, spy_path, stay_silent  # noqa: F401
 
 # Failures do not depend on the module; one of the two tells.
 one_module = pytest.mark.modules("ours")
 
-CHECKS = ["Checking the configuration", "Checking the certificate", "Opening the HSM", "Finding the key",
+CHECKS = ["Checking the configuration", "Checking the certificate", "Checking that the device is not connected yet", "Opening the HSM", "Finding the key",
           "Signing with the key, verified with the certificate", "Resolving localhost", "Reaching localhost:PORT",
-          "TLS handshake with the key in the HSM", "Connecting by MQTT", "Publishing a message and seeing its acknowledgement"]
+          "TLS handshake with the key in the HSM", "Connecting by MQTT", "Publishing a message and seeing its acknowledgement", "Starting mosquitto by holdfast-core",
+          "Waiting for mosquitto to be listening for connections", "Enabling the bridge to the MQTT broker",
+          "Verifying device is connected to cloud"]
 
 
 # The good path
@@ -31,8 +34,8 @@ def test_connects_and_tells_each_check(device, broker):
     assert facts["private key"] == device.token.key_uri("device-key")
     checks = [line for line in lines if "... " in line]
     assert [re.sub(r"\.\.\. ✓.*", "", line) for line in checks] == [c.replace("PORT", str(broker.port)) for c in CHECKS]
-    assert "TLSv1.3" in checks[7] and "'broker'" in checks[7]
-    assert "MQTT 5" in checks[8]
+    assert "TLSv1.3" in checks[8] and "'broker'" in checks[8]
+    assert "MQTT 5" in checks[9]
     assert result.stderr == ""
 
 
@@ -59,6 +62,7 @@ def test_an_rsa_key(device, broker, make_key):
 def test_other_curves(device, broker, make_key, type, told):
     device.set(device__key_uri=make_key("other", type, "02"), device__cert_path=device.certify("other"))
     assert told in device.connect().stdout
+    device.disconnect()
     make_key("third", type, "03")
     device.set(device__cert_path=device.certify("third"))
     device.fails("Signing with the key", 4, "does not verify what the key signs")
@@ -105,22 +109,10 @@ def test_json(device, broker):
 
 
 @one_module
-def test_a_broker_of_mqtt_3_1_1_alone(device, fake_broker, pki):
-    def serve(connection):
-        packet = connection.recv(200)
-        if not packet:
-            return  # the check of TLS alone
-        if packet[packet.index(b"MQTT") + 4] != 4:
-            connection.sendall(bytes([0x20, 2, 0, 1]))
-            return
-        connection.sendall(bytes([0x20, 2, 0, 0]))
-        packet = connection.recv(200)
-        topic = int.from_bytes(packet[2:4], "big")
-        connection.sendall(bytes([0x40, 2]) + packet[4 + topic:6 + topic])
-        connection.recv(200)
-        connection.close()
-
-    device.set(mqtt__url=f"localhost:{fake_broker(serve, cert=pki.key_and_cert('old')).port}")
+def test_a_broker_of_mqtt_3_1_1_alone(device, fake_broker, make_broker, free_port, pki):
+    plain = free_port()
+    make_broker(lines=["allow_anonymous true", f"listener {plain} 127.0.0.1", "allow_anonymous true"])
+    device.set(mqtt__url=f"localhost:{fake_broker(only_3_1_1(plain), cert=pki.key_and_cert('old')).port}")
     assert "(MQTT 3.1.1)" in device.connect().stdout
 
 
@@ -224,6 +216,7 @@ def test_the_pin_may_stand_in_the_uri(device, broker):
 @one_module
 def test_the_openssl_configuration_of_the_environment(device, broker, workdir):
     device.connect(extra_env=device.openssl_conf)
+    device.disconnect()
     alone = workdir / "alone.cnf"
     alone.write_text("openssl_conf=i\n[i]\nproviders=p\n[p]\nbase=b\n[b]\nactivate=1\n")
     device.connect(extra_env={"OPENSSL_CONF": str(alone)})

@@ -13,35 +13,14 @@ import cloud_kit
 import conftest
 import mqtt_kit
 from agent_kit import wait_until
-from connect_kit import DEVICE, device, expired, make_broker  # noqa: F401 (fixtures)
+from connect_kit import DEVICE, device, expired, fake_broker, make_broker, make_cloud, make_proxy  # noqa: F401 (fixtures)
 
 # What differs between modules is the key alone, which test_connect has on both.
 pytestmark = pytest.mark.modules("ours")
 
-PRECHECKS = ["Checking the configuration", "Checking the certificate", "Opening the HSM", "Finding the key",
-             "Signing with the key, verified with the certificate", "Resolving localhost", "Reaching localhost:PORT",
+PRECHECKS = ["Checking the configuration", "Checking the certificate", "Checking that the device is not connected yet",
+             "Opening the HSM", "Finding the key", "Signing with the key, verified with the certificate", "Resolving localhost", "Reaching localhost:PORT",
              "TLS handshake with the key in the HSM"]
-
-
-@pytest.fixture
-def make_cloud(device, make_broker, free_port, pki):
-    """make_cloud("c8y", lines=): a broker, and who answers behind it; the device is told where it is."""
-    kinds = {"c8y": cloud_kit.Cumulocity, "aws": cloud_kit.Aws, "az": cloud_kit.Azure}
-    started = []
-
-    def make(name, lines=(), **options):
-        port = free_port()
-        broker = make_broker(lines=["allow_anonymous true", *lines, f"listener {port} 127.0.0.1", "allow_anonymous true"],
-                             identity_as_username=False)
-        cloud = kinds[name](port, **options)
-        cloud.broker, cloud.port, cloud.plain_port = broker, broker.port, port
-        started.append(cloud)
-        device.set(**{f"{name}__url": f"localhost:{broker.port}", f"{name}__root_cert_path": pki.ca})
-        return cloud
-
-    yield make
-    for cloud in started:
-        cloud.close()
 
 
 def checks_of(result):
@@ -59,13 +38,18 @@ def test_cumulocity(device, make_cloud):
     cloud = make_cloud("c8y")
     result = device.connect("c8y", "--timeout", "5")
     lines = result.stdout.splitlines()
-    assert lines[:8] == ["Connecting to Cumulocity with config:", f"\tdevice id: {DEVICE}", "\tcloud profile: <none>",
+    mosquitto = re.search("[0-9.]+[0-9]", device.run(["mosquitto", "-h"], code=None).stdout).group(0)
+    assert lines[:10] == ["Connecting to Cumulocity with config:", f"\tdevice id: {DEVICE}", "\tcloud profile: <none>",
                          f"\tcloud host: localhost:{cloud.port}", "\tauth type: Certificate",
-                         f"\tcertificate file: {device.pki.dir / 'device-key.pem'}", "\tcryptoki: true", "\tbridge: built-in"]
-    assert checks_of(result)[:10] == [check.replace("PORT", str(cloud.port)) for check in PRECHECKS] + [
-        "Connecting by MQTT", "Creating device in Cumulocity cloud"]
+                         f"\tcertificate file: {device.pki.dir / 'device-key.pem'}", "\tcryptoki: true", "\tbridge: built-in",
+                         "\tservice manager: none", f"\tmosquitto version: {mosquitto}"]
+    assert checks_of(result) == [check.replace("PORT", str(cloud.port)) for check in PRECHECKS] + [
+        "Connecting by MQTT", "Creating device in Cumulocity cloud", "Starting mosquitto by holdfast-core",
+        "Waiting for mosquitto to be listening for connections", "Enabling the bridge to Cumulocity",
+        "Verifying device is connected to cloud"]
+    assert lines[-1] == "Verifying device is connected to cloud... ✓ (Cumulocity answered)"
     assert "Connecting by MQTT... ✓ (MQTT 3.1.1)" in lines
-    assert told(cloud) == [("s/us", f"100,{DEVICE},holdfast")]
+    assert told(cloud) == [("s/us", f"100,{DEVICE},holdfast"), ("s/uat", "")]
 
 
 def test_the_only_cloud_that_is_configured_need_not_be_named(device, make_cloud):
@@ -90,17 +74,23 @@ def test_aws_within_its_bounds(device, make_cloud):
     assert f"as {DEVICE} (p5, c0, k30" in cloud.broker.log
 
 
-def test_what_waits_for_the_bridge_goes_on_waiting(device, make_cloud):
-    """The session that the cloud keeps for the device is neither ended nor emptied by the checks."""
+def test_aws_without_mqtt_5(device, make_cloud, fake_broker, pki):
+    """The test of the connection is one's own message, which comes back: there, too."""
+    cloud = make_cloud("aws")
+    front = fake_broker(cloud_kit.only_3_1_1(cloud.plain_port), cert=pki.key_and_cert("old"))
+    device.set(aws__url=f"localhost:{front.port}")
+    assert "(MQTT 3.1.1)" in device.connect("aws", "--timeout", "5").stdout
+
+
+def test_what_waits_for_the_bridge_is_the_bridge_s(device, make_cloud):
+    """What the cloud keeps for the device is neither dropped nor taken by the checks that come before the bridge."""
     cloud = make_cloud("c8y")
     away = mqtt_kit.Client(cloud.plain_port, DEVICE, version=4, clean=False, subscriptions=["s/ds"], qos=1)
     assert away.ready.wait(5)
     away.close()
     cloud.mqtt.publish("s/ds", "510,restart")
     device.connect("c8y", "--timeout", "5")
-    back = mqtt_kit.Client(cloud.plain_port, DEVICE, version=4, clean=False)
-    wait_until(lambda: [message.payload for message in back.messages] == [b"510,restart"], "message that waited")
-    back.close()
+    wait_until(lambda: device.status()["bridges"][0]["from_cloud"]["acknowledged"] == 2, "message that waited, beside the answer")
 
 
 # Refusals
@@ -123,21 +113,6 @@ def test_a_cloud_that_is_not_configured(device, cloud, key):
 
 
 # Proxies
-
-@pytest.fixture
-def make_proxy(device):
-    started = []
-
-    def make(**options):
-        proxy = cloud_kit.Proxy(**options)
-        started.append(proxy)
-        device.set(proxy__address=f"http://localhost:{proxy.port}")
-        return proxy
-
-    yield make
-    for proxy in started:
-        proxy.close()
-
 
 def test_through_a_proxy(device, make_cloud, make_proxy):
     cloud, proxy = make_cloud("c8y"), make_proxy(login="me:pass word")
@@ -203,8 +178,8 @@ class Front(threading.Thread):
                 client.close()
                 return
             server = socket.create_connection(("127.0.0.1", self.plain_port))
-            threading.Thread(target=cloud_kit.Proxy._pump, args=(server, client), daemon=True).start()
-            cloud_kit.Proxy._pump(client, server)
+            threading.Thread(target=cloud_kit.pump, args=(server, client), daemon=True).start()
+            cloud_kit.pump(client, server)
         except (OSError, ssl.SSLError):
             pass
 
