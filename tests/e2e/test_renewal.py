@@ -4,6 +4,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -498,10 +499,9 @@ def test_the_core_tries_again(device, broker, est, server, build, workdir, free_
 
 def units(build, workdir, holdfast):
     """As they are installed, but with this build's program."""
-    lines = (build / "packaging/holdfast-renew.service").read_text().splitlines()
+    text = (build / "packaging/holdfast-renew.service").read_text()
     service = workdir / "holdfast-renew.service"
-    service.write_text("\n".join(f"ExecStart={holdfast} cert renew --if-needed" if line.startswith("ExecStart=") else line
-                                 for line in lines) + "\n")
+    service.write_text(re.sub(r"=\S*/bin/holdfast ", f"={holdfast} ", text))
     timer = workdir / "holdfast-renew.timer"
     timer.write_bytes((conftest.SOURCE / "packaging/systemd/holdfast-renew.timer").read_bytes())
     return service, timer
@@ -515,6 +515,18 @@ def test_the_timer_s_units(run, build, workdir, holdfast):
     assert not [line for line in result.stderr.splitlines() if "holdfast" in line]
     security = run(["systemd-analyze", "security", "--offline=true", "--threshold=40", service], extra_env=plain, code=None)
     assert security.code == 0, security
-    # The command is one: on a device without a key it says so.
-    command = next(line for line in (build / "packaging/holdfast-renew.service").read_text().splitlines() if line.startswith("ExecStart="))
-    assert command.endswith("/bin/holdfast cert renew --if-needed")
+
+
+@one_module
+def test_the_timer_s_commands(device, build, workdir, holdfast, est, broker):
+    """As systemd runs them: the condition (0: go on, 1 to 254: not now), then the renewal."""
+    service, _ = units(build, workdir, holdfast)
+    condition, start = (re.search(rf"^{name}=(.*)$", service.read_text(), re.M)[1].split() for name in ("ExecCondition", "ExecStart"))
+    assert device.run(condition, code=None).code == 1
+    put_issued(device, est, start=-9 * 86400, end=86400)
+    before = device.serial
+    device.run(condition)
+    device.run(start)
+    assert device.serial != before and device.run(condition, code=None).code == 1
+    device.cert.unlink()
+    assert 1 <= device.run(condition, code=None).code <= 254
