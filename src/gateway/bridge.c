@@ -133,7 +133,9 @@ static void take_reload(struct bridge *bridge, struct bridge_settings *settings)
   HF_CLEANUP(bridge_settings_freep) struct bridge_settings *old = bridge->settings;
   bridge->settings = settings;
   hf_log(HF_LOG_INFO, "bridge %s: the configuration was read again", settings->name);
-  hf_err e = spool_configure(bridge->spool, &settings->spool);
+  const struct spool_options *was = &old->spool, *is = &settings->spool;
+  bool same = was->max_size == is->max_size && was->overflow == is->overflow && was->durability == is->durability;
+  hf_err e = same ? HF_OK : spool_configure(bridge->spool, is);
   if (hf_failed(e))
     hf_ignore(hf_log_err(e, "the spool's options"));
   renew_links(bridge, old);

@@ -10,10 +10,11 @@
 #include <time.h>
 
 enum {
-  CONNECT_S = 30,            /* for TCP, proxy, TLS and CONNECT together */
-  HANGING_MS = 120000,       /* how long it may take with a name server and an HSM, which nobody can interrupt */
-  LOCAL_RETRY_MAX_MS = 5000, /* the local broker is near, and much waits for it */
-  STEADY_MS = 10000,         /* a connection that lasted so long starts the back-off anew */
+  CONNECT_S = 30,          /* for TCP, proxy, TLS and CONNECT together */
+  HANGING_MS = 120000,     /* how long it may take with a name server and an HSM, which nobody can interrupt */
+  LOCAL_RETRY_MIN_MS = 20, /* the local broker is near; while we are not there, it may know nothing of us */
+  LOCAL_RETRY_MAX_MS = 500,
+  STEADY_MS = 10000, /* a connection that lasted so long starts the back-off anew */
   SHED_MIN_MS = 1000,
   SHED_MAX_MS = 30000,
   ANSWERS_MAX = 64 << 20
@@ -76,11 +77,9 @@ static void note_cause(struct side *side, hf_err e)
 static void retry_later(struct side *side, int64_t now_ms)
 {
   const struct bridge_settings *settings = side->bridge->settings;
-  int64_t max_ms = settings->reconnect_max_ms;
-  if (side->index == BRIDGE_LOCAL && max_ms > LOCAL_RETRY_MAX_MS)
-    max_ms = LOCAL_RETRY_MAX_MS;
-  side->backoff.min_ms = settings->reconnect_min_ms < max_ms ? settings->reconnect_min_ms : max_ms;
-  side->backoff.max_ms = max_ms;
+  bool local = side->index == BRIDGE_LOCAL;
+  side->backoff.min_ms = local ? LOCAL_RETRY_MIN_MS : settings->reconnect_min_ms;
+  side->backoff.max_ms = local ? LOCAL_RETRY_MAX_MS : settings->reconnect_max_ms;
   side->retry_at_ms = now_ms + backoff_next(&side->backoff);
 }
 

@@ -35,6 +35,8 @@ hf_err flights_add(struct flights *flights, const struct flight *flight)
   *at(flights, flights->count++) = *flight;
   if (flight->qos > 0)
     flights->open++;
+  else
+    flights->writing++;
   return HF_OK;
 }
 
@@ -82,13 +84,14 @@ void flights_settle(struct flights *flights, struct flight *flight)
 
 void flights_settle_sent(struct flights *flights, uint64_t end, void (*done)(uint64_t sequence, void *arg), void *arg)
 {
-  for (size_t i = 0; i < flights->count; i++) {
+  for (size_t i = 0; i < flights->count && flights->writing > 0; i++) {
     struct flight *flight = at(flights, i);
     if (flight->qos > 0 || flight->state == FLIGHT_GONE)
       continue;
     if (flight->end > end)
       break;
     flight->state = FLIGHT_GONE;
+    flights->writing--;
     done(flight->sequence, arg);
   }
   drop_gone(flights);
@@ -96,7 +99,7 @@ void flights_settle_sent(struct flights *flights, uint64_t end, void (*done)(uin
 
 void flights_clear(struct flights *flights)
 {
-  flights->head = flights->count = flights->hint = flights->open = 0;
+  flights->head = flights->count = flights->hint = flights->open = flights->writing = 0;
 }
 
 void flights_free(struct flights *flights)

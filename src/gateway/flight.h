@@ -34,7 +34,8 @@ struct flight {
 struct flights {
   struct flight *items; /* a ring */
   size_t capacity, head, count, hint;
-  size_t open; /* with QoS 1 or 2, and not settled: what the window counts */
+  size_t open;    /* with QoS 1 or 2, and not settled: what the window counts */
+  size_t writing; /* with QoS 0, and not settled */
 };
 
 /* salt: of this spool, so that a new one does not begin with identifiers of an old session. */
