@@ -82,6 +82,7 @@ static void print_bridge(const json_t *bridge)
   char line[128];
   snprintf(line, sizeof(line), "%s: %s", text(bridge, "title"), text(bridge, "state"));
   print_line("Bridge:", line);
+  print_cause(json_object_get(bridge, "cause"));
   if (!json_object_get(bridge, "cloud_side"))
     return;
   print_side("  cloud:", json_object_get(bridge, "cloud_side"));

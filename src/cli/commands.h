@@ -54,6 +54,7 @@
   X(core_stop)          \
   X(core_restart)       \
   X(core_status)        \
+  X(core_move_aside)    \
   X(agent_run)          \
   X(agent_status)       \
   X(agent_check)        \

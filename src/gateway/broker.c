@@ -72,9 +72,9 @@ static void note_address(struct broker *broker, const struct config *config)
 
 /* Starting */
 
-static hf_err port_is_free(const struct broker *broker)
+static hf_err port_is_free(const char *address, const char *port)
 {
-  hf_err e = port_check_free(broker->status.address, broker->status.port);
+  hf_err e = port_check_free(address, port);
   if (e.code != HF_ERR_BUSY)
     return e;
   return hf_hint(e,
@@ -84,7 +84,7 @@ static hf_err port_is_free(const struct broker *broker)
 
 static hf_err start_child(struct broker *broker)
 {
-  HF_TRY(port_is_free(broker));
+  HF_TRY(port_is_free(broker->status.address, broker->status.port));
   HF_TRY(broker_child_start(broker->config_path, broker->pid_path, &broker->child));
   broker->state = BROKER_STARTING;
   broker->started_ms = net_now_ms();
@@ -124,13 +124,22 @@ static bool has_ended(struct broker *broker)
   return true;
 }
 
+static hf_err ended_at_once(const char *last_end)
+{
+  hf_err e = hf_fail(HF_ERR_SERVICE, "mosquitto %s", last_end);
+  return strstr(last_end, "database")
+             ? hf_hint(e, "Move mosquitto/mosquitto.db below data.path away; what the local broker "
+                          "itself kept is lost then.")
+             : e;
+}
+
 static hf_err await_listening(struct broker *broker)
 {
   while (broker->state == BROKER_STARTING) {
     poll(NULL, 0, PROBE_MS);
     broker_child_log(&broker->child);
     if (has_ended(broker))
-      return hf_fail(HF_ERR_SERVICE, "mosquitto %s", broker->status.last_end);
+      return ended_at_once(broker->status.last_end);
     if (listens(broker))
       broker->state = BROKER_UP;
     else if (net_now_ms() - broker->started_ms > START_TIMEOUT_MS)
@@ -176,6 +185,14 @@ hf_err broker_start(const struct config *config, struct broker **ret_broker)
 
 /* While it runs */
 
+/* Before the one that runs is ended for it. */
+static hf_err check_new_port(const struct broker *broker, const struct config *config)
+{
+  const char *port = config_get(config, CONFIG_MQTT_BIND_PORT);
+  return strcmp(port, broker->status.port) == 0 ? HF_OK
+                                                : port_is_free(config_get(config, CONFIG_MQTT_BIND_ADDRESS), port);
+}
+
 static hf_err reload_managed(struct broker *broker, const struct config *config)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(CONFIG_BYTES_MAX);
@@ -183,6 +200,7 @@ static hf_err reload_managed(struct broker *broker, const struct config *config)
   if (hf_slice_equal(hf_slice(text.data, text.len), hf_slice(broker->text.data, broker->text.len)))
     return HF_OK;
   bool reloads = broker_config_reloads(hf_buf_str(&broker->text), hf_buf_str(&text));
+  HF_TRY(check_new_port(broker, config));
   HF_TRY(write_config(broker, &text));
   if (reloads && broker->child.pid) {
     hf_log(HF_LOG_INFO, "the local broker reads its configuration again");

@@ -61,6 +61,8 @@ hf_err broker_child_end_leftover(const char *pid_path)
   for (size_t i = 0; i < HF_ARRAY_LEN(steps); i++) {
     if (pid && kill(pid, steps[i].number) != 0 && errno != ESRCH)
       return hf_fail_errno(errno, "ending the broker that was left behind, process %d", (int)pid);
+    if (pid)
+      kill(pid, SIGCONT); /* one that is stopped could not obey */
     for (int waited = 0; pid && waited < steps[i].wait_ms; waited += PAUSE_MS) {
       poll(NULL, 0, PAUSE_MS);
       pid = read_number(pid_path);

@@ -97,6 +97,7 @@ static void look(struct core *core)
     return;
   core->next_look_ms = net_now_ms() + LOOK_MS;
   hf_notify("WATCHDOG=1");
+  core_bridges_retry(&core->bridges, core->config);
   uint64_t stamp = stamp_of(core->config);
   if (stamp == core->stamp)
     return;

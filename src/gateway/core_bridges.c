@@ -3,11 +3,12 @@
 
 #include "base/log.h"
 #include "gateway/cloud_link.h"
+#include "gateway/net.h"
 #include "identity/certificate.h"
 
 #include <limits.h>
 
-enum { CLIENT_ID_MAX = 64 };
+enum { CLIENT_ID_MAX = 64, RETRY_MS = 10000 };
 
 hf_err core_device_id(const struct config *config, char *out, size_t size)
 {
@@ -39,13 +40,12 @@ static int64_t milliseconds(const struct config *config, enum config_key key)
   return (int64_t)config_get_number(config, key) * 1000;
 }
 
-static hf_err spool_dir(const struct config *config, const char *name, char out[PATH_MAX])
+hf_err core_spool_dir(const struct config *config, const struct config_cloud *cloud, char *out, size_t size)
 {
   char data[PATH_MAX];
   HF_TRY(config_data_path(config, data, sizeof(data)));
-  return (size_t)snprintf(out, PATH_MAX, "%s/spool/%s", data, name) < PATH_MAX
-             ? HF_OK
-             : hf_fail(HF_ERR_LIMIT, "the path %.64s...", data);
+  int len = snprintf(out, size, "%s/spool/%s", data, cloud->name);
+  return len >= 0 && (size_t)len < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the path %.64s...", data);
 }
 
 /* Starts the cloud's bridge, or has the one that runs take up what changed. */
@@ -57,7 +57,7 @@ static hf_err apply(struct core_bridges *bridges, size_t i, const struct config 
   HF_CLEANUP(cloud_link_free) struct cloud_link link = { 0 };
   HF_TRY(core_device_id(config, id, sizeof(id)));
   HF_TRY(cloud_link_options(cloud, config, id, &link));
-  HF_TRY(spool_dir(config, name, dir));
+  HF_TRY(core_spool_dir(config, cloud->config, dir, sizeof(dir)));
   snprintf(client_id, sizeof(client_id), "holdfast-bridge-%s", name);
   const struct bridge_options options = {
     .name = name,
@@ -75,22 +75,67 @@ static hf_err apply(struct core_bridges *bridges, size_t i, const struct config 
                              : bridge_start(&options, &bridges->running[i]);
 }
 
+/* What the configuration does not say and time may mend: the others go on without this one. */
+static bool is_the_disk_s(hf_err e)
+{
+  static const enum hf_code codes[] = {
+    HF_ERR_SPOOL_DAMAGED, HF_ERR_SPOOL_VERSION, HF_ERR_BUSY, HF_ERR_DISK_FULL, HF_ERR_IO, HF_ERR_NO_MEMORY
+  };
+  for (size_t i = 0; i < HF_ARRAY_LEN(codes); i++)
+    if (e.code == codes[i])
+      return true;
+  return false;
+}
+
+static hf_err start_or_change(struct core_bridges *bridges, size_t i, const struct config *config)
+{
+  struct hf_err_saved *cause = &bridges->causes[i];
+  bool ran = bridges->running[i];
+  hf_err e = apply(bridges, i, config);
+  enum hf_code before = cause->error.code;
+  *cause = hf_failed(e) && !ran ? hf_err_save(e) : (struct hf_err_saved){ .error = HF_OK };
+  if (hf_failed(cause->error) && is_the_disk_s(e)) {
+    if (before != e.code)
+      hf_ignore(hf_log_err(e, "a bridge cannot start yet"));
+    return HF_OK;
+  }
+  if (before != HF_ERR_OK && !hf_failed(e))
+    hf_log(HF_LOG_INFO, "the bridge to %s has started now", clouds[i].config->title);
+  return e;
+}
+
+static void end(struct core_bridges *bridges, size_t i)
+{
+  if (bridges->running[i])
+    hf_log(HF_LOG_INFO, "the bridge to %s ends", clouds[i].config->title);
+  bridges->running[i] = bridge_stop(bridges->running[i]);
+  bridges->causes[i] = (struct hf_err_saved){ .error = HF_OK };
+}
+
 hf_err core_bridges_apply(struct core_bridges *bridges, const struct config *config)
 {
   struct hf_err_saved first = { .error = HF_OK };
   for (size_t i = 0; i < CONFIG_CLOUD_COUNT; i++) {
-    const struct config_cloud *cloud = clouds[i].config;
-    if (!config_get_bool(config, cloud->bridge_enabled)) {
-      if (bridges->running[i])
-        hf_log(HF_LOG_INFO, "the bridge to %s ends", cloud->title);
-      bridges->running[i] = bridge_stop(bridges->running[i]);
+    if (!config_get_bool(config, clouds[i].config->bridge_enabled)) {
+      end(bridges, i);
       continue;
     }
-    hf_err e = apply(bridges, i, config);
+    hf_err e = start_or_change(bridges, i, config);
     if (hf_failed(e) && !hf_failed(first.error))
       first = hf_err_save(e);
   }
+  bridges->retry_ms = net_now_ms() + RETRY_MS;
   return hf_failed(first.error) ? hf_err_restore(&first) : HF_OK;
+}
+
+void core_bridges_retry(struct core_bridges *bridges, const struct config *config)
+{
+  if (net_now_ms() < bridges->retry_ms)
+    return;
+  bridges->retry_ms = net_now_ms() + RETRY_MS;
+  for (size_t i = 0; i < CONFIG_CLOUD_COUNT; i++)
+    if (hf_failed(bridges->causes[i].error))
+      hf_ignore(start_or_change(bridges, i, config)); /* its cause is noted */
 }
 
 void core_bridges_stop(struct core_bridges *bridges)

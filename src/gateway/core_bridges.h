@@ -6,17 +6,27 @@
 #include "gateway/bridge.h"
 
 struct core_bridges {
-  struct bridge *running[CONFIG_CLOUD_COUNT]; /* by the cloud's index; NULL: none runs */
+  /* By the cloud's index. */
+  struct bridge *running[CONFIG_CLOUD_COUNT];     /* NULL: none runs */
+  struct hf_err_saved causes[CONFIG_CLOUD_COUNT]; /* why, though it should */
+  int64_t retry_ms;
 };
 
 /*
  * Starts, changes and ends bridges until they are as the configuration says. Goes on with the others where one fails, and gives the
- * first failure: CONFIG, CERT_FILE, NOT_FOUND (no certificate yet), and as bridge_start does.
+ * first failure: CONFIG, CERT_FILE, NOT_FOUND (no certificate yet). What its disk keeps from starting (a damaged spool, a full
+ * disk) is logged and noted in causes, and is no failure.
  */
 hf_err core_bridges_apply(struct core_bridges *bridges, const struct config *config);
 
+/* Tries those again that do not run though they should. Cheap: for each turn of a loop. */
+void core_bridges_retry(struct core_bridges *bridges, const struct config *config);
+
 /* Ends them all. */
 void core_bridges_stop(struct core_bridges *bridges);
+
+/* Where a cloud's spool is: <data.path>/spool/<cloud>. */
+hf_err core_spool_dir(const struct config *config, const struct config_cloud *cloud, char *out, size_t size);
 
 /* The device's id: device.id, else the certificate's CN. Fails as certificate_read does, with CONFIG where there is none. */
 hf_err core_device_id(const struct config *config, char *out, size_t size);

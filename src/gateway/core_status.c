@@ -63,11 +63,12 @@ static json_t *flow_json(const struct bridge_flow_status *flow)
   return json;
 }
 
-static json_t *bridge_json(const struct config_cloud *cloud, struct bridge *bridge)
+static json_t *bridge_json(const struct config_cloud *cloud, struct bridge *bridge, const struct hf_err_saved *cause)
 {
   struct bridge_status status;
   if (!bridge)
-    return json_pack("{s:s, s:s, s:s}", "cloud", cloud->name, "title", cloud->title, "state", "not started");
+    return json_pack("{s:s, s:s, s:s, s:o}", "cloud", cloud->name, "title", cloud->title, "state", "not started",
+                     "cause", error_json(cause));
   bridge_status(bridge, &status);
   bool up = status.sides[BRIDGE_LOCAL].connected && status.sides[BRIDGE_CLOUD].connected;
   return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "cloud", cloud->name, "title", cloud->title,
@@ -82,7 +83,8 @@ static json_t *bridges_json(const struct core_status *status)
   json_t *list = json_array();
   for (size_t i = 0; i < CONFIG_CLOUD_COUNT; i++)
     if (config_get_bool(status->config, clouds[i].config->bridge_enabled))
-      json_array_append_new(list, bridge_json(clouds[i].config, status->bridges->running[i]));
+      json_array_append_new(list,
+                            bridge_json(clouds[i].config, status->bridges->running[i], &status->bridges->causes[i]));
   return list;
 }
 
