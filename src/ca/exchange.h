@@ -23,6 +23,7 @@ struct exchange {
   struct evhttp_request *request; /* the loop's: not for a handler */
   const struct route *route;
   const struct grant_limits *limits;
+  struct pool *pool;
   struct authority *authority;
   struct hf_buf body;
   struct hf_buf credentials; /* "device\0password" of Basic; empty: none */

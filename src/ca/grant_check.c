@@ -3,8 +3,10 @@
 #include "identity/certificate_text.h"
 #include "identity/request.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include <strings.h>
 
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192, NAMES_MAX = 16 };
 
@@ -18,7 +20,11 @@ static bool is_good_curve(const EVP_PKEY *key)
 {
   char name[64];
   size_t len;
+  int spelled_out = 0;
   if (EVP_PKEY_get_group_name(key, name, sizeof(name), &len) != 1)
+    return false;
+  /* Curves are named (RFC 5480, section 2.1.1): others may not recognise one that is spelled out. */
+  if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &spelled_out) == 1 && spelled_out)
     return false;
   for (size_t i = 0; i < HF_ARRAY_LEN(curves); i++)
     if (strcmp(name, curves[i]) == 0)
@@ -83,10 +89,21 @@ bool grant_check_subject(X509_REQ *request, const char *device, struct answer *a
   return true;
 }
 
-static bool holds(const GENERAL_NAMES *names, GENERAL_NAME *name)
+/* Names of hosts have no case (RFC 5280, section 7.2). */
+static bool is_same(const GENERAL_NAME *a, const GENERAL_NAME *b)
+{
+  if (a->type != GEN_DNS || b->type != GEN_DNS)
+    return GENERAL_NAME_cmp((GENERAL_NAME *)(uintptr_t)a, (GENERAL_NAME *)(uintptr_t)b) == 0;
+  int len = ASN1_STRING_length(a->d.dNSName);
+  return len == ASN1_STRING_length(b->d.dNSName) &&
+         strncasecmp((const char *)ASN1_STRING_get0_data(a->d.dNSName),
+                     (const char *)ASN1_STRING_get0_data(b->d.dNSName), (size_t)len) == 0;
+}
+
+static bool holds(const GENERAL_NAMES *names, const GENERAL_NAME *name)
 {
   for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
-    if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(names, i), name) == 0)
+    if (is_same(sk_GENERAL_NAME_value(names, i), name))
       return true;
   return false;
 }

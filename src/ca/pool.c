@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 enum { THREADS_MAX = 16 };
 
@@ -19,8 +20,12 @@ struct pool {
   struct list waiting, finished;
   unsigned queued, queue_max;
   bool stopping;
-  pthread_t threads[THREADS_MAX];
-  unsigned thread_count;
+  struct worker {
+    pthread_t thread;
+    struct pool *pool;
+    time_t since; /* when its job began; 0: it has none */
+  } workers[THREADS_MAX];
+  unsigned worker_count;
   int finished_fd; /* an eventfd: there is something in finished */
   struct event *finished_event;
 };
@@ -59,14 +64,24 @@ static struct pool_job *next_job(struct pool *pool)
   return job;
 }
 
+static time_t steady_s(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec + 1; /* never 0 */
+}
+
 static void *work(void *arg)
 {
-  struct pool *pool = arg;
+  struct worker *worker = arg;
+  struct pool *pool = worker->pool;
   pthread_mutex_lock(&pool->lock);
   for (struct pool_job *job; (job = next_job(pool));) {
+    worker->since = steady_s();
     pthread_mutex_unlock(&pool->lock);
     job->run(job);
     pthread_mutex_lock(&pool->lock);
+    worker->since = 0;
     list_add(&pool->finished, job);
     uint64_t one = 1;
     /* It can only fail where it is full, and then the loop will look anyway. */
@@ -103,9 +118,11 @@ static hf_err start_threads(struct pool *pool, unsigned threads)
   int rc = 0;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  while (rc == 0 && pool->thread_count < threads && pool->thread_count < THREADS_MAX) {
-    rc = pthread_create(&pool->threads[pool->thread_count], NULL, work, pool);
-    pool->thread_count += rc == 0;
+  while (rc == 0 && pool->worker_count < threads && pool->worker_count < THREADS_MAX) {
+    struct worker *worker = &pool->workers[pool->worker_count];
+    worker->pool = pool;
+    rc = pthread_create(&worker->thread, NULL, work, worker);
+    pool->worker_count += rc == 0;
   }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return rc ? hf_fail_errno(rc, "a thread") : HF_OK;
@@ -144,8 +161,8 @@ struct pool *pool_free(struct pool *pool)
   pool->stopping = true;
   pthread_cond_broadcast(&pool->wake);
   pthread_mutex_unlock(&pool->lock);
-  for (unsigned i = 0; i < pool->thread_count; i++)
-    pthread_join(pool->threads[i], NULL);
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    pthread_join(pool->workers[i].thread, NULL);
   for (struct pool_job *job; (job = list_take(&pool->waiting));)
     list_add(&pool->finished, job);
   finish_all(pool);
@@ -156,6 +173,17 @@ struct pool *pool_free(struct pool *pool)
   pthread_mutex_destroy(&pool->lock);
   free(pool);
   return NULL;
+}
+
+unsigned pool_stuck(struct pool *pool)
+{
+  time_t now = steady_s(), longest = 0;
+  pthread_mutex_lock(&pool->lock);
+  for (unsigned i = 0; i < pool->worker_count; i++)
+    if (pool->workers[i].since && now - pool->workers[i].since >= longest)
+      longest = now - pool->workers[i].since;
+  pthread_mutex_unlock(&pool->lock);
+  return (unsigned)longest;
 }
 
 bool pool_submit(struct pool *pool, struct pool_job *job)

@@ -27,6 +27,9 @@ hf_err pool_new(struct event_base *base, unsigned threads, unsigned queue_max, s
 struct pool *pool_free(struct pool *pool);
 HF_DEFINE_CLEANUP(struct pool, pool_free)
 
+/* How many seconds the longest of the jobs that run now has run; 0 where none does. */
+unsigned pool_stuck(struct pool *pool);
+
 /* False where the queue is full: then neither run nor done is called. Only in the loop's thread. */
 bool pool_submit(struct pool *pool, struct pool_job *job);
 

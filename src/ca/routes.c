@@ -7,6 +7,8 @@
 #include "identity/chain.h"
 #include "identity/est_answer.h"
 
+enum { HEALTHY_S = 10 };
+
 /* Handlers */
 
 static void set_body(struct exchange *x, hf_err e, const char *content_type, bool base64)
@@ -87,7 +89,12 @@ static void run_ca_pem(struct exchange *x)
 static void run_healthz(struct exchange *x)
 {
   struct registry_counts counts;
+  unsigned stuck_s = pool_stuck(x->pool);
   hf_err e = registry_count(x->authority->registry, &counts);
+  if (stuck_s >= HEALTHY_S) {
+    answer_refuse(&x->answer, 503, "The token has not answered for %u seconds.", stuck_s);
+    return;
+  }
   set_body(x, hf_failed(e) ? e : hf_buf_add_str(&x->answer.body, "ok\n"), "text/plain", false);
 }
 

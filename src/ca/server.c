@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { THREADS = 4, QUEUE_MAX = 256, CHECK_S = 60, RETRY_S = 600, DRAIN_S = 5 };
+enum { THREADS = 4, QUEUE_MAX = 256, CHECK_S = 10, RETRY_S = 600, DRAIN_S = 5 };
 
 struct server {
   const char *config_path;
@@ -114,7 +114,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
   (void)fd;
   (void)what;
   struct server *s = arg;
-  hf_notify("WATCHDOG=1");
+  /* A token that does not answer takes a thread for good: systemd starts us anew. */
+  if (pool_stuck(s->pool) < SERVICE_STUCK_S)
+    hf_notify("WATCHDOG=1");
   if ((int64_t)time(NULL) < s->renew_at)
     return;
   s->renew_at = (int64_t)time(NULL) + RETRY_S;
@@ -130,14 +132,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 static hf_err watch(struct server *s)
 {
   static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
-  const struct timeval minute = { .tv_sec = CHECK_S };
+  const struct timeval period = { .tv_sec = CHECK_S };
   for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++) {
     s->signals[i] = evsignal_new(s->base, numbers[i], on_signal, s);
     if (!s->signals[i] || event_add(s->signals[i], NULL) != 0)
       return hf_fail(HF_ERR_NO_MEMORY, "signals");
   }
   s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
-  return s->tick && event_add(s->tick, &minute) == 0 ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "a timer");
+  return s->tick && event_add(s->tick, &period) == 0 ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "a timer");
 }
 
 /* A shell's soft limit is low for the sake of select(), which nothing here uses. */
@@ -177,6 +179,11 @@ static void drain(struct server *s)
     event_base_loopexit(s->base, &step);
     event_base_dispatch(s->base);
   }
+  if (pool_stuck(s->pool) < DRAIN_S)
+    return;
+  /* What was acknowledged is on disk, and nobody waits for the rest any more. */
+  hf_log(HF_LOG_ERROR, "the token does not answer: ending without it");
+  _exit(hf_err_status((hf_err){ HF_ERR_TIMEOUT }));
 }
 
 static void stop(struct server *s)

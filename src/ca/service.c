@@ -183,6 +183,7 @@ void service_request(struct front *front, struct evhttp_request *request, void *
                           .front = front,
                           .request = request,
                           .limits = &service->limits,
+                          .pool = service->pool,
                           .authority = authority_ref(service->authority),
                           .body = HF_BUF(FRONT_BODY_MAX),
                           .credentials = HF_BUF(CREDENTIALS_MAX),

@@ -6,6 +6,8 @@
 #include "ca/grant.h"
 #include "ca/front.h"
 
+enum { SERVICE_STUCK_S = 60 }; /* what takes longer in the pool will never end */
+
 struct service;
 
 /* pool is borrowed and must be gone before service_free. */

@@ -34,7 +34,7 @@ static hf_err is_serial(struct registry *registry, const char *name, struct regi
   return registry_certificate_get(registry, serial, ret_is, &certificate, &der);
 }
 
-static hf_err revoke_it(struct registry *registry, const char *name, int reason, size_t *ret_count)
+static hf_err revoke_it(struct registry *registry, const char *name, int reason, size_t *ret_count, bool *ret_device)
 {
   struct registry_serial serial;
   bool device = false, certificate = false;
@@ -44,6 +44,7 @@ static hf_err revoke_it(struct registry *registry, const char *name, int reason,
   if (device && certificate)
     return hf_hint(hf_fail(HF_ERR_USAGE, "'%s' is both a device and a serial number", name),
                    "Write a serial number with colons between its bytes, or the device's certificates one by one.");
+  *ret_device = !certificate;
   return certificate ? registry_revoke(registry, &serial, reason, now, ret_count)
                      : registry_revoke_device(registry, name, reason, now, ret_count);
 }
@@ -54,12 +55,13 @@ static hf_err run(const struct cli_args *args)
   const char *reason_text = cli_get(args, "reason");
   int reason = 0;
   size_t count = 0;
+  bool device = false;
   if (reason_text)
     HF_TRY(reason_parse(reason_text, &reason));
   HF_TRY(cli_ca_open(args, CLI_CA_REGISTRY, &ca));
-  HF_TRY(revoke_it(ca.registry, cli_operand(args, 0), reason, &count));
+  HF_TRY(revoke_it(ca.registry, cli_operand(args, 0), reason, &count, &device));
   if (count == 0)
-    puts("No certificate of it was valid any more; nothing else was changed than that its password is void.");
+    puts(device ? "It has no valid certificate; its password, if it had one, is void." : "It was revoked before.");
   else
     printf("%zu certificate%s revoked; the CRL and OCSP tell it from now on.\n", count, count == 1 ? " was" : "s were");
   return HF_OK;

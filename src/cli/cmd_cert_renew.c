@@ -6,8 +6,7 @@
 #include "cli/progress.h"
 #include "gateway/trial.h"
 #include "identity/renew.h"
-
-#include <time.h>
+#include "identity/validity.h"
 
 enum { TIMEOUT_MAX_S = 86400 };
 
@@ -17,19 +16,11 @@ static const char *const outcomes[] = {
   [RENEW_CLOCK] = "clock",
 };
 
-static void format_time(int64_t when, char out[32])
-{
-  time_t t = (time_t)when;
-  struct tm tm;
-  if (!gmtime_r(&t, &tm) || strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-    snprintf(out, 32, "?");
-}
-
 static void report_text(const struct config *config, const struct renew_result *result)
 {
-  char from[32], until[32];
-  format_time(result->from, from);
-  format_time(result->until, until);
+  char from[VALIDITY_TIME_MAX], until[VALIDITY_TIME_MAX];
+  validity_time_text(result->from, from);
+  validity_time_text(result->until, until);
   if (result->outcome == RENEW_CLOCK)
     printf("Not renewed: the certificate is valid from %s, so the clock is wrong. Waiting for the clock.\n", from);
   else if (result->outcome == RENEW_NOT_DUE)
@@ -42,9 +33,9 @@ static void report_text(const struct config *config, const struct renew_result *
 
 static hf_err report_json(const struct config *config, const struct renew_result *result)
 {
-  char until[32];
+  char until[VALIDITY_TIME_MAX];
   HF_CLEANUP(cli_json_freep) json_t *json = json_object();
-  format_time(result->until, until);
+  validity_time_text(result->until, until);
   HF_TRY(cli_json_set(json, "outcome", outcomes[result->outcome]));
   HF_TRY(cli_json_set(json, "certificate", config_get(config, CONFIG_DEVICE_CERT_PATH)));
   HF_TRY(cli_json_set(json, "key_uri", config_get(config, CONFIG_DEVICE_KEY_URI)));

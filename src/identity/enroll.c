@@ -6,15 +6,6 @@
 #include "identity/obtain.h"
 #include "identity/request.h"
 
-#include <time.h>
-
-static time_t now_s(void)
-{
-  struct timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec;
-}
-
 static hf_err load_key(const struct config *config, EVP_PKEY **ret_key)
 {
   const char *uri = config_get(config, CONFIG_DEVICE_KEY_URI);
@@ -50,11 +41,11 @@ static bool is_worth_waiting(hf_err e)
 static hf_err obtain(const struct obtain_options *obtaining, const struct enroll_options *options,
                      STACK_OF(X509) * *ret_chain)
 {
-  time_t end = now_s() + options->max_timeout_s;
+  time_t end = est_clock_s() + options->max_timeout_s;
   for (;;) {
     char line[OBSERVER_TEXT_MAX];
     hf_err e = obtain_certificate(obtaining, ret_chain);
-    if (!is_worth_waiting(e) || now_s() + options->retry_every_s > end)
+    if (!is_worth_waiting(e) || est_clock_s() + options->retry_every_s > end)
       return e;
     hf_err_format(e, line, sizeof(line));
     observer_note(options->observer, "%s", line);

@@ -32,7 +32,7 @@ static const struct status_row {
     "The CA does not renew for this device: see its rules, and whether the certificate was revoked." },
 };
 
-static time_t now_s(void)
+time_t est_clock_s(void)
 {
   struct timespec now;
   clock_gettime(CLOCK_BOOTTIME, &now);
@@ -41,7 +41,7 @@ static time_t now_s(void)
 
 static time_t left_s(const struct est *est)
 {
-  return est->deadline - now_s();
+  return est->deadline - est_clock_s();
 }
 
 hf_err est_open(const struct est_options *options, struct est **ret_est)
@@ -51,7 +51,7 @@ hf_err est_open(const struct est_options *options, struct est **ret_est)
     return hf_fail(HF_ERR_NO_MEMORY, "EST");
   est->options = *options;
   unsigned timeout_s = options->timeout_s ? options->timeout_s : EST_TIMEOUT_S;
-  est->deadline = now_s() + timeout_s;
+  est->deadline = est_clock_s() + timeout_s;
   const struct http_options http = {
     .root_path = config_get(options->config, options->server->root_key),
     .url_key = config_row(options->server->url_key)->key,

@@ -9,6 +9,8 @@
 #include "identity/est_answer.h"
 #include "identity/observer.h"
 
+#include <time.h>
+
 enum { EST_URL_MAX = 2048, EST_TIMEOUT_S = 120 };
 
 /* Which one, and where the configuration says so. */
@@ -37,6 +39,9 @@ struct est_options {
 };
 
 struct est;
+
+/* Seconds of a clock that nobody sets, and that goes on while the device sleeps: for the waits of this. */
+time_t est_clock_s(void);
 
 hf_err est_open(const struct est_options *options, struct est **ret_est);
 struct est *est_free(struct est *est);

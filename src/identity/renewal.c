@@ -32,14 +32,6 @@ int64_t renewal_pause_s(unsigned failures, int64_t left_s)
   return pause < RENEWAL_PAUSE_MIN_S ? RENEWAL_PAUSE_MIN_S : pause;
 }
 
-static void format_time(int64_t when, char out[32])
-{
-  time_t t = (time_t)when;
-  struct tm tm;
-  if (!gmtime_r(&t, &tm) || strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-    snprintf(out, 32, "?");
-}
-
 static hf_err read_validity(const struct config *config, struct validity *ret_validity)
 {
   HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = NULL;
@@ -68,9 +60,9 @@ static void fail(hf_err e, int64_t now, struct renewal_status *status)
 /* Said once, not every minute. */
 static void wait_for_clock(const struct validity *validity, int64_t now, struct renewal_status *status)
 {
-  char from[32], today[32];
-  format_time(validity->from, from);
-  format_time(now, today);
+  char from[VALIDITY_TIME_MAX], today[VALIDITY_TIME_MAX];
+  validity_time_text(validity->from, from);
+  validity_time_text(now, today);
   if (status->last_result != RENEWAL_CLOCK)
     hf_log(HF_LOG_WARNING,
            "renewal: the clock says %s, but the device's certificate is valid from %s: waiting for the clock", today,
@@ -83,7 +75,7 @@ static void succeed(const struct config *config, const struct renew_result *resu
                     struct renewal_status *status)
 {
   const struct validity validity = { result->from, result->until };
-  char until[32];
+  char until[VALIDITY_TIME_MAX];
   if (result->outcome == RENEW_CLOCK) {
     wait_for_clock(&validity, now, status);
     return;
@@ -96,7 +88,7 @@ static void succeed(const struct config *config, const struct renew_result *resu
     return;
   status->last_success = now;
   status->rotated = result->rotated;
-  format_time(result->until, until);
+  validity_time_text(result->until, until);
   hf_log(HF_LOG_INFO, "renewal: the device's certificate was renewed%s, and is good until %s",
          result->rotated ? ", with a new key" : "", until);
 }

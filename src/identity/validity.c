@@ -54,3 +54,11 @@ bool validity_needs_renewal(const struct validity *validity, uint64_t minimum_s,
   enum validity_status status = validity_at(validity, minimum_s, now);
   return status == VALIDITY_EXPIRES_SOON || status == VALIDITY_EXPIRED;
 }
+
+void validity_time_text(int64_t when, char out[VALIDITY_TIME_MAX])
+{
+  time_t t = (time_t)when;
+  struct tm tm;
+  if (!gmtime_r(&t, &tm) || strftime(out, VALIDITY_TIME_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+    snprintf(out, VALIDITY_TIME_MAX, "?");
+}

@@ -35,4 +35,9 @@ const char *validity_status_name(enum validity_status status);
 /* Expired, or soon. Not where it is not yet valid: then the clock is wrong, and a new one would help nobody. */
 bool validity_needs_renewal(const struct validity *validity, uint64_t minimum_s, int64_t now);
 
+enum { VALIDITY_TIME_MAX = 32 };
+
+/* "2026-11-26 06:45:26 UTC"; "?" where it is no time. */
+void validity_time_text(int64_t when, char out[VALIDITY_TIME_MAX]);
+
 #endif

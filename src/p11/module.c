@@ -269,7 +269,7 @@ static bool restart(struct p11_module *module)
   return !hf_failed(initialise(module));
 }
 
-bool p11_module_reuses_handles(struct p11_module *module)
+static bool lists_once(struct p11_module *module)
 {
   static const char *const makers[] = { "tpm2-software" };
   CK_INFO info;
@@ -279,6 +279,11 @@ bool p11_module_reuses_handles(struct p11_module *module)
     if (memcmp(info.manufacturerID, makers[i], strlen(makers[i])) == 0)
       return true;
   return false;
+}
+
+bool p11_module_reuses_handles(struct p11_module *module)
+{
+  return lists_once(module);
 }
 
 void p11_module_destroyed(struct p11_module *module)
@@ -316,19 +321,22 @@ static const CK_RV stuck_codes[] = {
 };
 
 /* Other tokens lose their sessions by it, so it is done ever more seldom where it does not help. With use held for writing. */
-static bool is_stuck(struct p11_module *module, CK_RV rv)
+static bool is_due(struct p11_module *module)
 {
-  bool known = false;
-  for (size_t i = 0; i < HF_ARRAY_LEN(stuck_codes); i++)
-    known = known || rv == stuck_codes[i];
-  if (!known)
-    return false;
   time_t since = seconds_now() - module->revived;
   if (since < module->stuck_wait)
     return false;
   bool soon = since <= 2 * module->stuck_wait;
   module->stuck_wait = !soon ? 1 : 2 * module->stuck_wait < STUCK_WAIT_MAX ? 2 * module->stuck_wait : STUCK_WAIT_MAX;
   return true;
+}
+
+static bool is_stuck(struct p11_module *module, CK_RV rv)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(stuck_codes); i++)
+    if (rv == stuck_codes[i])
+      return is_due(module);
+  return false;
 }
 
 bool p11_module_revive(struct p11_module *module, CK_RV rv)
@@ -338,6 +346,15 @@ bool p11_module_revive(struct p11_module *module, CK_RV rv)
   bool revived = (!shows_a_token(module) || is_stuck(module, rv)) && restart(module);
   pthread_rwlock_unlock(&module->use);
   return revived;
+}
+
+bool p11_module_look_again(struct p11_module *module)
+{
+  p11_fork_check();
+  pthread_rwlock_wrlock(&module->use);
+  bool renewed = lists_once(module) && is_due(module) && restart(module);
+  pthread_rwlock_unlock(&module->use);
+  return renewed;
 }
 
 bool p11_module_renew(struct p11_module *module)

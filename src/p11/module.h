@@ -61,6 +61,11 @@ void p11_module_lost(struct p11_module *module, uint64_t generation);
 bool p11_module_revive(struct p11_module *module, CK_RV rv);
 /* The same, whatever it shows: some show what other programs have made only then. Sessions and their objects are gone. */
 bool p11_module_renew(struct p11_module *module);
+/*
+ * Something was not found. Whether that may be because another program has made it since (tpm2-pkcs11 reads its store once), and
+ * the module was started anew for it, as p11_module_revive does.
+ */
+bool p11_module_look_again(struct p11_module *module);
 void p11_module_enter(struct p11_module *module);
 void p11_module_leave(struct p11_module *module);
 

@@ -145,6 +145,14 @@ static void set_open(struct p11_module *module, const char *uri, struct p11_key 
   free(copy);
 }
 
+/* A gateway runs for months, and another program makes the key that it changes to. */
+static hf_err open_key(struct p11_module *module, const struct uri *uri, struct hf_secret *pin,
+                       struct p11_key **ret_key)
+{
+  hf_err e = p11_key_open(module, uri, pin, ret_key);
+  return e.code == HF_ERR_URI_NO_MATCH && p11_module_look_again(module) ? p11_key_open(module, uri, pin, ret_key) : e;
+}
+
 static hf_err resolve(struct sources *s, struct p11_key **ret_key)
 {
   struct p11_module *module = NULL;
@@ -163,7 +171,7 @@ static hf_err resolve(struct sources *s, struct p11_key **ret_key)
   key = p11_key_unref(key);
   HF_CLEANUP(hf_secret_freep) struct hf_secret *pin = NULL;
   HF_TRY(find_pin(s, &pin));
-  hf_err e = p11_key_open(module, s->uri, pin, &key);
+  hf_err e = open_key(module, s->uri, pin, &key);
   /* The PIN may be in a configuration that cannot be read: then that is what to tell. */
   if (e.code == HF_ERR_PIN_MISSING)
     HF_TRY(load_config(s));

@@ -120,20 +120,27 @@ def port_open(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def unused_port():
+    """A port of 127.0.0.1 that nobody has, below those that the kernel gives to connections."""
+    while True:
+        port = random.randint(20000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
 @pytest.fixture
 def free_port():
-    """free_port(): a port of 127.0.0.1, each call another; below the ports that the kernel gives to connections."""
+    """free_port(): an unused_port, each call another."""
     given = set()
 
     def choose():
         while True:
-            port = random.randint(20000, 32000)
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
+            port = unused_port()
             if port not in given:
                 given.add(port)
                 return port

@@ -27,6 +27,7 @@ class Traits:
     generates: bool = True  # makes keys through its module
     generates_as_so: bool = False  # ... for the SO alone, who also names the key's place by its id
     names_keys: bool = True  # a key gets the label that was asked for; False: its place's
+    rotates: bool = True  # renewal may make a new key beside the old one
     stores_certificates: bool = True  # through its module, for the user
     pin_tries: int = 0  # 0: it does not count them
     removable: bool = True  # and programs notice when it is gone
@@ -36,8 +37,8 @@ TRAITS = {
     "ours": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), pin_tries=10, removable=False),
     "softhsm2": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa")),
     "tpm": Traits(),
-    "yubikey": Traits(generates_as_so=True, names_keys=False, stores_certificates=False, pin_tries=piv_card.TRIES),
-    "opensc": Traits(generates=False, names_keys=False, stores_certificates=False, pin_tries=piv_card.TRIES),
+    "yubikey": Traits(generates_as_so=True, names_keys=False, rotates=False, stores_certificates=False, pin_tries=piv_card.TRIES),
+    "opensc": Traits(generates=False, names_keys=False, rotates=False, stores_certificates=False, pin_tries=piv_card.TRIES),
 }
 
 

@@ -59,7 +59,8 @@ def test_help_and_version(hf):
     for command in commands:
         if command != "softhsm2-util":
             own = hf(*command.split(), "--help").stdout
-            program = "holdfast-agent" if command == "agent run" else f"holdfast {command}"
+            daemons = {"agent run": "holdfast-agent", "ca serve": "holdfast-ca"}
+            program = daemons.get(command, f"holdfast {command}")
             assert own.startswith(f"Usage: {program}") and "Example:\n  " in own
 
 

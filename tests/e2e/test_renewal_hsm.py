@@ -70,7 +70,7 @@ def test_renewal(hsm, device, est, workdir):
     assert (workdir / "device.pem").read_text() != before
     if device:
         allow(device, "list,sign,create,delete")
-    if hsm.traits.generates and hsm.traits.names_keys:
+    if hsm.traits.rotates:
         renew(hsm, "--rotate-key")
         assert private_keys(hsm) == ["device", "device-2"]
         renew(hsm, "--rotate-key")
