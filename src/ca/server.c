@@ -14,14 +14,29 @@
 
 enum { THREADS = 4, QUEUE_MAX = 256, CHECK_S = 10, RETRY_S = 600, DRAIN_S = 5 };
 
-struct server {
-  const char *config_path;
+/* What a configuration leads to. */
+struct identity {
   struct config *config;
-  struct event_base *base;
-  struct registry *registry;
   struct authority *authority;
   SSL_CTX *ctx;
-  int64_t renew_at;
+  int64_t renew_at; /* the server's own certificate */
+};
+
+/* Another identity, made in the pool: it signs in the token. */
+struct refresh {
+  struct pool_job job;
+  struct server *server;
+  struct identity identity; /* without ctx where it failed */
+  bool running, by_signal;
+  bool again; /* a signal came meanwhile: what it is about may not have been seen */
+};
+
+struct server {
+  const char *config_path;
+  struct event_base *base;
+  struct registry *registry;
+  struct identity identity;
+  struct refresh refresh;
   struct pool *pool;
   struct service *service;
   struct front *tls, *plain; /* plain may be NULL */
@@ -29,26 +44,30 @@ struct server {
   struct event *tick;
 };
 
-/* What a configuration leads to. */
-
-static hf_err load_authority(struct server *s, const struct config *config)
+static void identity_free(struct identity *identity)
 {
-  HF_CLEANUP(authority_unrefp) struct authority *authority = NULL;
-  HF_CLEANUP(server_ctx_freep) SSL_CTX *ctx = NULL;
-  HF_TRY(authority_open(config, s->registry, &authority));
-  HF_TRY(server_tls_new(config, authority, &ctx, &s->renew_at));
-  authority_unref(s->authority);
-  SSL_CTX_free(s->ctx);
-  s->authority = HF_TAKE(authority);
-  s->ctx = HF_TAKE(ctx);
+  SSL_CTX_free(identity->ctx);
+  authority_unref(identity->authority);
+  config_free(identity->config);
+  *identity = (struct identity){ .config = NULL };
+}
+
+static hf_err load_identity(struct server *s, struct identity *ret_identity)
+{
+  HF_CLEANUP(identity_free) struct identity identity = { .config = NULL };
+  HF_TRY(config_load(s->config_path, &identity.config));
+  HF_TRY(authority_open(identity.config, s->registry, &identity.authority));
+  HF_TRY(server_tls_new(identity.config, identity.authority, &identity.ctx, &identity.renew_at));
+  *ret_identity = identity;
+  identity = (struct identity){ .config = NULL };
   return HF_OK;
 }
 
 static hf_err listen_at(struct server *s, enum config_key port, SSL_CTX *ctx, struct front **ret_front)
 {
   const struct front_options options = {
-    .address = config_get(s->config, CONFIG_CA_BIND_ADDRESS),
-    .port = (uint16_t)config_get_number(s->config, port),
+    .address = config_get(s->identity.config, CONFIG_CA_BIND_ADDRESS),
+    .port = (uint16_t)config_get_number(s->identity.config, port),
     .ctx = ctx,
     .pool = s->pool,
     .on_request = service_request,
@@ -62,24 +81,61 @@ static hf_err listen_at(struct server *s, enum config_key port, SSL_CTX *ctx, st
 static hf_err listen_all(struct server *s)
 {
   HF_TRY(pool_new(s->base, THREADS, QUEUE_MAX, &s->pool));
-  HF_TRY(service_new(s->authority, s->pool, &s->service));
-  HF_TRY(listen_at(s, CONFIG_CA_BIND_PORT, s->ctx, &s->tls));
-  return config_get(s->config, CONFIG_CA_BIND_HTTP_PORT) ? listen_at(s, CONFIG_CA_BIND_HTTP_PORT, NULL, &s->plain)
-                                                         : HF_OK;
+  HF_TRY(service_new(s->identity.authority, s->pool, &s->service));
+  HF_TRY(listen_at(s, CONFIG_CA_BIND_PORT, s->identity.ctx, &s->tls));
+  return config_get(s->identity.config, CONFIG_CA_BIND_HTTP_PORT)
+             ? listen_at(s, CONFIG_CA_BIND_HTTP_PORT, NULL, &s->plain)
+             : HF_OK;
 }
 
-/* Where the program is started, or told to read again. */
+/* Another configuration, or another certificate of its own in time */
 
-static hf_err read_again(struct server *s)
+static void run_refresh(struct pool_job *job)
 {
-  HF_CLEANUP(config_freep) struct config *config = NULL;
-  HF_TRY(config_load(s->config_path, &config));
-  HF_TRY(load_authority(s, config));
-  front_set_ctx(s->tls, s->ctx);
-  service_set_authority(s->service, s->authority);
-  config_free(s->config);
-  s->config = HF_TAKE(config);
-  return HF_OK;
+  struct refresh *refresh = (struct refresh *)job;
+  hf_err e = load_identity(refresh->server, &refresh->identity);
+  if (hf_failed(e))
+    hf_ignore(hf_log_err(e, "reading the configuration again: nothing was changed"));
+}
+
+static void use_identity(struct server *s, struct identity *identity)
+{
+  front_set_ctx(s->tls, identity->ctx);
+  service_set_authority(s->service, identity->authority);
+  identity_free(&s->identity);
+  s->identity = *identity;
+  *identity = (struct identity){ .config = NULL };
+  hf_log(HF_LOG_INFO, "the configuration was read again; addresses, ports and ca.path are those of the start");
+}
+
+static void refresh_identity(struct server *s, bool by_signal);
+
+static void refresh_done(struct pool_job *job)
+{
+  struct refresh *refresh = (struct refresh *)job;
+  struct server *s = refresh->server;
+  refresh->running = false;
+  if (refresh->identity.ctx)
+    use_identity(s, &refresh->identity);
+  else
+    s->identity.renew_at = (int64_t)time(NULL) + RETRY_S;
+  if (refresh->again)
+    refresh_identity(s, true);
+  else if (refresh->by_signal)
+    hf_notify("READY=1");
+}
+
+/* One at a time. */
+static void refresh_identity(struct server *s, bool by_signal)
+{
+  if (s->refresh.running) {
+    s->refresh.again |= by_signal;
+    return;
+  }
+  s->refresh = (struct refresh){ .job = { .run = run_refresh, .done = refresh_done }, s, .by_signal = by_signal };
+  s->refresh.running = pool_submit(s->pool, &s->refresh.job);
+  if (!s->refresh.running)
+    hf_log(HF_LOG_WARNING, "there is too much to do to read the configuration again: nothing was changed");
 }
 
 static void reload(struct server *s)
@@ -90,12 +146,9 @@ static void reload(struct server *s)
   snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
            (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
   hf_notify(state);
-  hf_err e = read_again(s);
-  if (hf_failed(e))
-    hf_ignore(hf_log_err(e, "nothing was changed"));
-  else
-    hf_log(HF_LOG_INFO, "the configuration was read again; addresses, ports and ca.path are those of the start");
-  hf_notify("READY=1");
+  refresh_identity(s, true);
+  if (!s->refresh.running)
+    hf_notify("READY=1");
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -108,7 +161,6 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     event_base_loopbreak(s->base);
 }
 
-/* Its own certificate, in time. It signs in the loop: once in two months nobody notices. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
   (void)fd;
@@ -117,16 +169,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
   /* A token that does not answer takes a thread for good: systemd starts us anew. */
   if (pool_stuck(s->pool) < SERVICE_STUCK_S)
     hf_notify("WATCHDOG=1");
-  if ((int64_t)time(NULL) < s->renew_at)
-    return;
-  s->renew_at = (int64_t)time(NULL) + RETRY_S;
-  hf_err e = load_authority(s, s->config);
-  if (hf_failed(e)) {
-    hf_ignore(hf_log_err(e, "the server's new certificate"));
-    return;
-  }
-  front_set_ctx(s->tls, s->ctx);
-  service_set_authority(s->service, s->authority);
+  if ((int64_t)time(NULL) >= s->identity.renew_at)
+    refresh_identity(s, false);
 }
 
 static hf_err watch(struct server *s)
@@ -152,15 +196,21 @@ static void raise_descriptors(void)
   }
 }
 
+static hf_err start_program(struct server *s)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  char module[PATH_MAX], path[PATH_MAX];
+  HF_TRY(config_load(s->config_path, &config));
+  HF_TRY(program_module(config, NULL, module, sizeof(module)));
+  HF_TRY(program_start(config, module));
+  HF_TRY(authority_path(config, path, sizeof(path)));
+  return registry_open(path, &s->registry);
+}
+
 static hf_err start(struct server *s)
 {
-  char module[PATH_MAX], path[PATH_MAX];
-  HF_TRY(config_load(s->config_path, &s->config));
-  HF_TRY(program_module(s->config, NULL, module, sizeof(module)));
-  HF_TRY(program_start(s->config, module));
-  HF_TRY(authority_path(s->config, path, sizeof(path)));
-  HF_TRY(registry_open(path, &s->registry));
-  HF_TRY(load_authority(s, s->config));
+  HF_TRY(start_program(s));
+  HF_TRY(load_identity(s, &s->identity));
   s->base = event_base_new();
   if (!s->base)
     return hf_fail(HF_ERR_NO_MEMORY, "the event loop");
@@ -199,10 +249,9 @@ static void stop(struct server *s)
     event_free(s->tick);
   if (s->base)
     event_base_free(s->base);
-  SSL_CTX_free(s->ctx);
-  authority_unref(s->authority);
+  identity_free(&s->refresh.identity);
+  identity_free(&s->identity);
   registry_close(s->registry);
-  config_free(s->config);
 }
 
 hf_err server_run(const char *config_path)
