@@ -128,7 +128,7 @@ static void step_done(struct pool_job *job)
 
 static bool read_address(struct connection *connection, evutil_socket_t fd)
 {
-  struct sockaddr_storage peer;
+  struct sockaddr_storage peer = { 0 };
   socklen_t len = sizeof(peer);
   if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &len) != 0)
     return false;

@@ -209,13 +209,14 @@ static bool find_client(struct enrollment *e, struct registry_certificate *ret_c
   HF_CLEANUP(hf_buf_free) struct hf_buf shown = HF_BUF(REGISTRY_DER_MAX);
   struct registry_certificate client;
   bool found = false;
-  hf_err error = authority_describe(e->from->client, REGISTRY_DEVICE, &shown, &client);
-  if (!hf_failed(error))
-    error = registry_certificate_get(e->authority->registry, &client.serial, &found, ret_certificate, der);
-  if (error.code == HF_ERR_REGISTRY || error.code == HF_ERR_IO)
+  static const char foreign[] = "The client certificate was not issued by this authority.";
+  if (hf_failed(authority_describe(e->from->client, REGISTRY_DEVICE, &shown, &client)))
+    return answer_refuse(e->answer, 403, foreign);
+  hf_err error = registry_certificate_get(e->authority->registry, &client.serial, &found, ret_certificate, der);
+  if (hf_failed(error))
     return answer_fail(e->answer, error, "the registry");
-  if (hf_failed(error) || !found || !hf_slice_equal(client.der, ret_certificate->der))
-    return answer_refuse(e->answer, 403, "The client certificate was not issued by this authority.");
+  if (!found || !hf_slice_equal(client.der, ret_certificate->der))
+    return answer_refuse(e->answer, 403, foreign);
   return ret_certificate->kind == REGISTRY_DEVICE ||
          answer_refuse(e->answer, 403, "The client certificate is not a device's.");
 }
@@ -251,7 +252,7 @@ static hf_err issue_again(struct enrollment *e, struct hf_buf *der, struct regis
 static bool enroll_again(struct enrollment *e)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(REGISTRY_DER_MAX), new_der = HF_BUF(REGISTRY_DER_MAX);
-  struct registry_certificate client, described;
+  struct registry_certificate client = { .device = "" }, described;
   if (!find_client(e, &client, &der) || !check_client(e, &client) ||
       !grant_check_same(e->request, e->from->client, e->answer))
     return false;
