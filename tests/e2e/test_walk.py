@@ -15,7 +15,7 @@ import pytest
 
 import conftest
 from bridge_kit import TOPICS, Mosquitto, Traffic, wait_until
-from ca_kit import Authority
+from ca_kit import STOCK, Authority
 from hsm_kit import card, hsm, reach  # noqa: F401 (fixtures)
 
 
@@ -81,7 +81,7 @@ class Cloud(Mosquitto):
         super().__init__(server, free_port(), workdir,
                          ["allow_anonymous true", f"cafile {side.ca.pem}", f"crlfile {self.crl}", f"certfile {side.cert}",
                           f"keyfile {side.key}", "require_certificate true", "use_identity_as_username true",
-                          f"listener {self.plain_port} 127.0.0.1"])
+                          f"listener {self.plain_port} 127.0.0.1"], STOCK)
 
     def write_crl(self):
         self.side.ca.cli("crl", "--out", self.crl)
