@@ -24,7 +24,7 @@ static json_t *error_json(const struct hf_err_saved *saved)
   char line[HF_CONTEXT_MAX + 256];
   if (!hf_failed(saved->error))
     return json_null();
-  hf_err_restore(saved);
+  hf_ignore(hf_err_restore(saved));
   hf_err_format(saved->error, line, sizeof(line));
   return json_pack("{s:s, s:s, s:s, s:s}", "code", hf_err_name(saved->error), "error", line, "context", saved->context,
                    "hint", hf_err_hint(saved->error));
