@@ -24,6 +24,6 @@ int64_t backoff_next(struct backoff *backoff)
   /* Without random numbers there is no jitter. */
   if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
     random = UINT32_MAX / 2;
-  int64_t jittered = base - base / 4 + (int64_t)((double)random / UINT32_MAX * (double)(base / 2));
+  int64_t jittered = base - base / 4 + (int64_t)((double)random / UINT32_MAX * (double)base / 2);
   return clamp(jittered, backoff->min_ms, backoff->max_ms);
 }

@@ -38,11 +38,24 @@ static unsigned window_of(const struct flow *flow)
   return window < allowed ? window : (unsigned)allowed;
 }
 
+/* The cloud's own, where the flow leads there; a cloud of MQTT 3.1.1 has no way to announce them. */
+static const struct cloud_limits *cloud_limits_of(const struct flow *flow)
+{
+  static const struct cloud_limits none = { 0 };
+  return flow->queue == SPOOL_OUT ? &flow->bridge->settings->limits : &none;
+}
+
+static uint8_t qos_for(const struct flow *flow, uint8_t qos)
+{
+  unsigned announced = link_limits(flow->to->link)->maximum_qos, own = cloud_limits_of(flow)->qos_max;
+  unsigned max = own && own < announced ? own : announced;
+  return qos < max ? qos : (uint8_t)max;
+}
+
 /* Why a message cannot be sent to this side at all; MQTT_SUCCESS where it can. */
 static uint8_t objection(const struct flow *flow, const struct mqtt_publish *publish)
 {
-  static const struct cloud_limits none = { 0 };
-  const struct cloud_limits *limits = flow->queue == SPOOL_OUT ? &flow->bridge->settings->limits : &none;
+  const struct cloud_limits *limits = cloud_limits_of(flow);
   if (mqtt_publish_size(publish, side_version(flow->to)) > link_limits(flow->to->link)->maximum_packet_size ||
       (limits->payload_max && publish->payload.len > limits->payload_max))
     return MQTT_PACKET_TOO_LARGE;
@@ -108,7 +121,6 @@ static hf_err send_publish(struct flow *flow, const struct spool_message *messag
 static hf_err send_message(struct flow *flow, const struct spool_message *message)
 {
   struct bridge *bridge = flow->bridge;
-  const struct link_limits *limits = link_limits(flow->to->link);
   bool expired = false;
   hf_buf_drop(&bridge->properties, bridge->properties.len);
   HF_TRY(pass_expiry(message->properties, waited_s(bridge, message->received_ms), &bridge->properties, &expired));
@@ -116,8 +128,8 @@ static hf_err send_message(struct flow *flow, const struct spool_message *messag
     .topic = message->topic,
     .properties = hf_slice(bridge->properties.data, bridge->properties.len),
     .payload = message->payload,
-    .qos = message->qos < limits->maximum_qos ? message->qos : limits->maximum_qos,
-    .retain = message->retain && limits->retain_available,
+    .qos = qos_for(flow, message->qos),
+    .retain = message->retain && link_limits(flow->to->link)->retain_available,
   };
   publish.packet_id = publish.qos > 0 ? flight_packet_id(message->sequence, bridge->session.salt) : 0;
   uint8_t reason = objection(flow, &publish);

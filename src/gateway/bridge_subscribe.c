@@ -54,9 +54,10 @@ bool side_drops_own(const struct side *side, struct hf_slice topic)
 
 static hf_err add_filter(struct side *side, const struct topic_rule *rule, struct hf_slice filter, struct hf_buf *list)
 {
+  unsigned max = side->index == BRIDGE_CLOUD ? side->bridge->settings->limits.qos_max : 0;
   const struct mqtt_subscription subscription = {
     .filter = filter,
-    .qos = rule->qos,
+    .qos = max && rule->qos > max ? (uint8_t)max : rule->qos,
     .no_local = !is_mirror(side, rule),
     .retain_as_published = true,
     .retain_handling = MQTT_RETAINED_IF_NEW,

@@ -27,7 +27,7 @@ static bool next_level(struct hf_slice *rest, bool *more, struct hf_slice *ret_l
 
 static bool is(struct hf_slice level, char c)
 {
-  return level.len == 1 && level.data[0] == c;
+  return level.len == 1 && level.data[0] == (uint8_t)c;
 }
 
 bool mqtt_topic_is_filter(struct hf_slice filter)

@@ -16,7 +16,7 @@ enum { LINE_MAX_BYTES = 16 << 10 };
 static struct values {
   char local_port[8], cloud_port[8], cloud_host[64], root[512], cert[512], key[512], spool[512], topics[8192],
       window[8], min_ms[16], max_ms[16], size[24], overflow[24], durability[16], version[4], keepalive[8],
-      local_keepalive[8], client[64], proxy_port[6], payload_max[16];
+      local_keepalive[8], client[64], proxy_port[6], payload_max[16], qos_max[4];
 } values = {
   .cloud_host = "localhost",
   .window = "1000",
@@ -30,6 +30,7 @@ static struct values {
   .local_keepalive = "60",
   .client = "device",
   .payload_max = "0",
+  .qos_max = "0",
 };
 
 static const struct value_row {
@@ -60,6 +61,7 @@ static const struct value_row {
   ROW(client),
   ROW(proxy_port),
   ROW(payload_max),
+  ROW(qos_max),
 #undef ROW
 };
 
@@ -109,7 +111,7 @@ static struct bridge_options options_now(struct proxy *proxy)
     .topics = values.topics,
     .links = { [BRIDGE_LOCAL] = link_to("127.0.0.1", values.local_port, values.local_keepalive),
                [BRIDGE_CLOUD] = cloud },
-    .limits = { .payload_max = number(values.payload_max) },
+    .limits = { .payload_max = number(values.payload_max), .qos_max = number(values.qos_max) },
     .window = number(values.window),
     .reconnect_min_ms = number(values.min_ms),
     .reconnect_max_ms = number(values.max_ms),

@@ -443,6 +443,17 @@ def test_the_limits_that_the_cloud_announces(rig, fake):
     assert status["out.rejected"] == 1 and "packet too large" in rig.bridge.log and not held
 
 
+def test_the_limits_that_a_cloud_of_3_1_1_has_without_saying_so(rig, fake):
+    cloud = fake(versions=(4,))
+    start_at(rig, cloud, qos_max=1, payload_max=100)
+    client = rig.client(rig.local.port, "limits")
+    client.publish("local/up/a", b"x" * 100, qos=2)
+    client.publish("local/up/b", b"x" * 101, qos=1)
+    status = rig.bridge.wait("what fits passed on", out__queued=0, rejected__messages=1)
+    assert [(message.topic, message.qos) for message in cloud.messages] == [("cloud/up/a", 1)]
+    assert cloud.subscribed == [("cloud/down/#", 1)] and status["out.rejected"] == 1
+
+
 def test_the_receive_maximum_is_the_window(rig, fake):
     cloud = fake(lambda broker, message: "ignore", connack=struct.pack(">BH", 0x21, 3))
     seen = []
