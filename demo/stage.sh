@@ -8,6 +8,7 @@ step_number=0
 step_name=start
 last_log=
 children=
+at_end=
 
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
   bold=$(printf '\033[1m') dim=$(printf '\033[2m') green=$(printf '\033[32m') red=$(printf '\033[31m') plain=$(printf '\033[0m')
@@ -20,6 +21,7 @@ mark=ok
 clean_up() {
   status=$?
   trap - EXIT INT TERM HUP
+  [ -z "$at_end" ] || $at_end >/dev/null 2>&1 || :
   for child in $children; do kill "$child" 2>/dev/null || :; done
   wait 2>/dev/null || :
   rm -rf "$work"
@@ -28,6 +30,11 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+
+# What ends with the demo besides its children: one command.
+on_end() {
+  at_end=$*
+}
 
 title() {
   printf '\n%s%s%s\n' "$bold" "$1" "$plain"
@@ -108,6 +115,15 @@ show_failing() { # WHAT-THAT-MEANS COMMAND...
   tick "$meaning"
 }
 
+# The same for a command that reads a file.
+show_input() { # FILE COMMAND...
+  input=$1
+  shift
+  print_command "$@"
+  last_log=$work/logs/command
+  "$@" >"$last_log" 2>&1 <"$input" || fail "exit status $?: $*"
+}
+
 quiet() {
   last_log=$work/logs/command
   "$@" >"$last_log" 2>&1 </dev/null || fail "exit status $?: $*"
@@ -162,6 +178,31 @@ start_broker() { # NAME CONF COMMAND...
     grep -q 'Address already in use' "$last_log" || fail "mosquitto ended: $* -c $name.conf"
   done
   fail "no free port for $name"
+}
+
+# The broker that was started last.
+stop_broker() {
+  kill "$broker"
+  wait "$broker" 2>/dev/null || :
+}
+
+# On the port and with the configuration that it had.
+start_broker_again() { # NAME COMMAND...
+  name=$1
+  shift
+  background "$name" "$@" -c "$work/$name.conf"
+  broker=$!
+  wait_for_line "$name" running || fail "mosquitto does not come up again"
+}
+
+wait_for_count() { # NAME LINES [SECONDS]
+  last_log=$work/logs/$1
+  tries=$((${3-30} * 20))
+  until [ -f "$last_log" ] && [ "$(wc -l <"$last_log")" -ge "$2" ]; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || return 1
+    sleep 0.05
+  done
 }
 
 # What a subscriber in the background printed, when it has got its message.
