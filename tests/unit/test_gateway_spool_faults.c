@@ -176,9 +176,9 @@ static void use_full_disk(void)
 static void a_full_disk_loses_nothing(void **state)
 {
   (void)state;
-  if (unshare(CLONE_NEWNS) != 0)
+  /* A chroot's root is no mount point. */
+  if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
     skip();
-  assert_int_equal(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
   assert_int_equal(0, mount("tmpfs", rig_dir, "tmpfs", 0, "size=6m"));
   use_full_disk();
   rig_spool = spool_close(rig_spool);
