@@ -59,7 +59,7 @@ def test_help_and_version(hf):
     for command in commands:
         if command != "softhsm2-util":
             own = hf(*command.split(), "--help").stdout
-            daemons = {"agent run": "holdfast-agent", "ca serve": "holdfast-ca"}
+            daemons = {"agent run": "holdfast-agent", "ca serve": "holdfast-ca", "core run": "holdfast-core"}
             program = daemons.get(command, f"holdfast {command}")
             assert own.startswith(f"Usage: {program}") and "Example:\n  " in own
 

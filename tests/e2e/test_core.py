@@ -276,6 +276,8 @@ def test_a_wrong_configuration_changes_nothing(core):
 def bridged(core, device):  # noqa: F811
     """The device's gateway: its configuration is one."""
     core.device = device
+    # The device's own fixture has chosen places, too: the gateway's are the ones that count.
+    core.set(data__path=core.data, run__path=core.run_path, mqtt__bind__port=core.port)
     return core
 
 
