@@ -414,3 +414,33 @@ def test_an_ordinary_user_has_a_gateway_of_their_own(nobody, build, free_port, s
     finally:
         command("core", "stop")
     assert not listens(port)
+
+
+# Its unit
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze (package systemd)")
+def test_its_unit(core, run, build, workdir):
+    lines = (build / "packaging/holdfast-core.service").read_text().splitlines()
+    assert any(line.startswith("ExecStart=/") and line.endswith("/bin/holdfast-core --config /etc/holdfast/config.json") for line in lines)
+    unit = workdir / "holdfast-core.service"
+    unit.write_text("\n".join(f"ExecStart={core.program}" if line.startswith("ExecStart=") else line for line in lines) + "\n")
+    plain = {"LD_PRELOAD": ""}
+    result = run(["systemd-analyze", "verify", "--man=no", unit], extra_env=plain)
+    assert not [line for line in result.stderr.splitlines() if "holdfast" in line], result
+    security = run(["systemd-analyze", "security", "--offline=true", "--threshold=25", unit], extra_env=plain, code=None)
+    assert security.code == 0, security
+
+
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="no systemd-tmpfiles (package systemd)")
+@as_root
+def test_its_directories(run, workdir):
+    """What root configures there becomes the gateway's: a renewal replaces it."""
+    root = workdir / "root"
+    (root / "etc").mkdir(parents=True)
+    plain = {"LD_PRELOAD": ""}
+    folder = conftest.SOURCE / "packaging/systemd"
+    run(["systemd-sysusers", f"--root={root}", folder / "holdfast.sysusers"], extra_env=plain)
+    run(["systemd-tmpfiles", f"--root={root}", "--create", folder / "holdfast.tmpfiles"], extra_env=plain)
+    uid = next(line.split(":")[2] for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("holdfast:"))
+    for path in ("etc/holdfast", "etc/holdfast/device-certs", "run/holdfast"):
+        assert (root / path).stat().st_uid == int(uid) and (root / path).stat().st_mode & 0o777 == 0o755
