@@ -45,14 +45,14 @@ static void print_end(const char *text, hf_err e, const char *detail, void *arg)
 }
 
 /* What is waited for, on a terminal alone: a line that the next one overwrites. */
-static void print_wait(const char *text, unsigned attempt, unsigned attempts, void *arg)
+static void print_wait(const char *text, const char *progress, void *arg)
 {
   (void)arg;
   if (!isatty(STDOUT_FILENO))
     return;
   fputs("\r\033[K", stdout);
   cli_print_text(stdout, text, strlen(text));
-  printf("... (%u of %u) ", attempt + 1, attempts);
+  printf("... (%s) ", progress);
   fflush(stdout);
 }
 
@@ -67,11 +67,10 @@ static void json_begin(const char *text, void *arg)
   (void)arg;
 }
 
-static void json_wait(const char *text, unsigned attempt, unsigned attempts, void *arg)
+static void json_wait(const char *text, const char *progress, void *arg)
 {
   (void)text;
-  (void)attempt;
-  (void)attempts;
+  (void)progress;
   (void)arg;
 }
 
@@ -108,7 +107,8 @@ struct deed {
 };
 
 static const struct deed connecting = { gateway_connect, "Connecting to ", " with config:", "connected", false };
-static const struct deed testing = { gateway_connect, "Testing the connection to ", " with config:", "connected", false };
+static const struct deed testing = { gateway_connect, "Testing the connection to ", " with config:", "connected",
+                                     false };
 static const struct deed disconnecting = { gateway_disconnect, NULL, "", "disconnected", false };
 static const struct deed disconnecting_first = { gateway_disconnect, NULL, "", "disconnected", true };
 

@@ -12,6 +12,22 @@ void connect_detail(struct connect *c, const char *fmt, ...)
   va_end(args);
 }
 
+void connect_wait(const struct connect *c, unsigned now, unsigned of, const char *unit)
+{
+  char text[64];
+  snprintf(text, sizeof(text), "%u%s of %u%s", now, unit, of, unit);
+  c->reporter->check_wait(c->step, text, c->reporter->arg);
+}
+
+void connect_wait_until(struct connect *c, int64_t deadline_ms)
+{
+  int64_t seconds = c->options->timeout_s - (deadline_ms - net_now_ms()) / 1000;
+  if (seconds == c->told_s || seconds < 1)
+    return;
+  c->told_s = seconds;
+  connect_wait(c, (unsigned)seconds, c->options->timeout_s, " s");
+}
+
 int64_t connect_deadline(const struct connect *c)
 {
   return net_now_ms() + (int64_t)c->options->timeout_s * 1000;

@@ -9,8 +9,7 @@
 struct gateway_reporter {
   void (*fact)(const char *name, const char *value, void *arg); /* the summary, before the first check */
   void (*check_begin)(const char *text, void *arg);
-  void (*check_wait)(const char *text, unsigned attempt, unsigned attempts,
-                     void *arg);                                                /* it was tried in vain, and is again */
+  void (*check_wait)(const char *text, const char *progress, void *arg);        /* "2 of 5", "3 s of 10 s" */
   void (*check_end)(const char *text, hf_err e, const char *detail, void *arg); /* detail: what was found; may be "" */
   void *arg;
 };

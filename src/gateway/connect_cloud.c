@@ -115,7 +115,7 @@ static hf_err try_to(struct connect *c, hf_err (*ask)(struct connect *c))
 {
   hf_err e = ask(c);
   for (unsigned attempt = 1; hf_failed(e) && attempt < VERIFY_TRIES; attempt++) {
-    c->reporter->check_wait(c->step, attempt, VERIFY_TRIES, c->reporter->arg);
+    connect_wait(c, attempt + 1, VERIFY_TRIES, "");
     if (e.code != HF_ERR_TIMEOUT)
       pause_for(PAUSE_MS);
     e = ask(c);

@@ -39,7 +39,8 @@ struct connect {
   bool started;                /* holdfast-core, by us */
   char step[CONNECT_TEXT_MAX]; /* the text of the check that runs */
   char detail[CONNECT_TEXT_MAX];
-  hf_err result; /* of the checks so far */
+  int64_t told_s; /* the second that connect_wait_until told last */
+  hf_err result;  /* of the checks so far */
 };
 
 /* What stands between a check's two texts. */
@@ -55,6 +56,10 @@ struct connect_check {
 
 /* Of the check that runs. */
 void connect_detail(struct connect *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Tells what is waited for: "2 of 5", with s after each number where unit is " s". */
+void connect_wait(const struct connect *c, unsigned now, unsigned of, const char *unit);
+/* The same by the time that has passed; call it as often as one likes. */
+void connect_wait_until(struct connect *c, int64_t deadline_ms);
 int64_t connect_deadline(const struct connect *c);
 
 /* connect_check.c: what can be known before the cloud's MQTT is spoken to. */

@@ -50,7 +50,7 @@ static hf_err take_up(const struct connect *c)
 }
 
 /* Until the bridge is as it should be. The last state that was seen, and false where the time was over. */
-static hf_err await_bridge(const struct connect *c, bool (*is_so)(const struct core_state *state, uint64_t than),
+static hf_err await_bridge(struct connect *c, bool (*is_so)(const struct core_state *state, uint64_t than),
                            uint64_t than, struct core_state *ret_state, bool *ret_so)
 {
   int64_t until_ms = connect_deadline(c);
@@ -59,6 +59,7 @@ static hf_err await_bridge(const struct connect *c, bool (*is_so)(const struct c
     *ret_so = is_so(ret_state, than);
     if (*ret_so || net_now_ms() >= until_ms)
       return HF_OK;
+    connect_wait_until(c, until_ms);
     poll(NULL, 0, POLL_MS);
   }
 }
@@ -151,6 +152,7 @@ hf_err connect_await_broker(struct connect *c)
       link = link_close(link);
     if (!hf_failed(e) || net_now_ms() >= until_ms)
       return e;
+    connect_wait_until(c, until_ms);
     poll(NULL, 0, POLL_MS);
   }
 }

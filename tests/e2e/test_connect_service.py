@@ -160,6 +160,10 @@ def test_waiting_shows_on_a_terminal(device, make_cloud, env, workdir):
     make_cloud("c8y", silent=True)
     status, shown = converse([device.holdfast, "connect", "--config", device.config, "c8y", "--timeout", "1"], [], env=env, cwd=workdir)
     assert status == 5 and "Verifying device is connected to cloud... (5 of 5) ✗" in shown
+    device.disconnect("c8y")
+    device.set(mqtt__broker="external")
+    status, shown = converse([device.holdfast, "connect", "--config", device.config, "c8y", "--timeout", "2"], [], env=env, cwd=workdir)
+    assert status == 5 and "listening for connections... (1 s of 2 s) " in shown
 
 
 # Failures leave all as it was
