@@ -266,12 +266,10 @@ hf_err hf_pin_source_path(const char *source, char *out, size_t size)
   return (size_t)snprintf(out, size, "%s", path) < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "pin-source %s", source);
 }
 
-uint64_t hf_pin_source_stamp(const char *source)
+uint64_t hf_file_stamp(const char *path)
 {
-  char path[PATH_MAX];
-  const char *text;
   struct stat st;
-  if (hf_failed(pin_source_open(source, path, sizeof(path), &text)) || text || stat(path, &st) != 0)
+  if (stat(path, &st) != 0)
     return 0;
   const uint64_t parts[] = { (uint64_t)st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec,
                              (uint64_t)st.st_mtim.tv_nsec, (uint64_t)st.st_ctim.tv_nsec };
@@ -279,6 +277,15 @@ uint64_t hf_pin_source_stamp(const char *source)
   for (size_t i = 0; i < HF_ARRAY_LEN(parts); i++)
     stamp = (stamp ^ parts[i]) * 0x100000001b3;
   return stamp ? stamp : 1;
+}
+
+uint64_t hf_pin_source_stamp(const char *source)
+{
+  char path[PATH_MAX];
+  const char *text;
+  if (hf_failed(pin_source_open(source, path, sizeof(path), &text)) || text)
+    return 0;
+  return hf_file_stamp(path);
 }
 
 /* Without /proc (a bare chroot), the name that the kernel was given tells. */

@@ -47,7 +47,10 @@ hf_err hf_pin_source_read(const char *source, struct hf_secret **ret_pin);
 /* The file that a source leads to. Fails with USAGE for env: and credential:, which are not for us to write. */
 hf_err hf_pin_source_path(const char *source, char *out, size_t size);
 
-/* A number that changes with the source's file; 0 where there is no file to look at. One system call. */
+/* A number that changes with the file; 0 where there is none to look at. One system call. */
+uint64_t hf_file_stamp(const char *path);
+
+/* The same of the source's file; 0 where there is no file to look at. One system call. */
 uint64_t hf_pin_source_stamp(const char *source);
 
 /*

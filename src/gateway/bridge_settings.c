@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/bridge_settings.h"
 
+#include "base/file.h"
 #include "gateway/net.h"
 #include "uri/uri.h"
-
-#include <sys/stat.h>
 
 struct hf_slice bridge_health_payload(bool up)
 {
@@ -63,18 +62,14 @@ struct bridge_settings *bridge_settings_free(struct bridge_settings *settings)
 }
 
 /* A certificate in a token may have changed at any time. */
-static uint64_t file_stamp(const char *path)
+static uint64_t stamp(const char *path)
 {
-  struct stat st;
   if (path && uri_is_pkcs11(path))
     return (uint64_t)net_now_ms();
-  if (!path || stat(path, &st) != 0)
-    return 0;
-  return (uint64_t)st.st_mtim.tv_sec * 1000000007u + (uint64_t)st.st_mtim.tv_nsec + (uint64_t)st.st_size * 31u +
-         (uint64_t)st.st_ino;
+  return path ? hf_file_stamp(path) : 0;
 }
 
 uint64_t bridge_files_stamp(const struct link_options *options)
 {
-  return file_stamp(options->dial.identity.cert_path) * 3 + file_stamp(options->dial.identity.root_path);
+  return stamp(options->dial.identity.cert_path) * 3 + stamp(options->dial.identity.root_path);
 }

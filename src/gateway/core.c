@@ -51,8 +51,8 @@ static hf_err load(const char *path, struct config **ret_config)
 static uint64_t stamp_of(const struct config *config)
 {
   const char *cert = config_get(config, CONFIG_DEVICE_CERT_PATH);
-  uint64_t cert_stamp = cert[0] == '/' ? hf_pin_source_stamp(cert) : 0;
-  return hf_pin_source_stamp(config_path(config)) * 31 + cert_stamp;
+  uint64_t cert_stamp = cert[0] == '/' ? hf_file_stamp(cert) : 0;
+  return hf_file_stamp(config_path(config)) * 31 + cert_stamp;
 }
 
 static void warn_of_module(struct core *core, const struct config *config)
