@@ -182,13 +182,8 @@ static hf_err choose_cloud(const struct cli_args *args, const struct config *con
 static hf_err load_config(const struct cli_args *args, struct config **ret_config)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
-  bool changed = false;
   HF_TRY(cli_config_load(args, &config));
-  HF_TRY(transaction_recover(config, &changed));
-  if (changed) {
-    config = config_free(config);
-    HF_TRY(cli_config_load(args, &config));
-  }
+  HF_TRY(transaction_refresh(&config));
   *ret_config = HF_TAKE(config);
   return HF_OK;
 }

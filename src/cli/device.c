@@ -11,13 +11,8 @@
 
 static hf_err load(const struct cli_args *args, struct cli_device *device)
 {
-  bool changed = false;
   HF_TRY(cli_config_load(args, &device->config));
-  HF_TRY(transaction_recover(device->config, &changed));
-  if (!changed)
-    return HF_OK;
-  device->config = config_free(device->config);
-  return cli_config_load(args, &device->config);
+  return transaction_refresh(&device->config);
 }
 
 hf_err cli_device_start(const struct cli_args *args, struct cli_device *ret_device)

@@ -37,13 +37,8 @@ struct core {
 static hf_err load(const char *path, struct config **ret_config)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
-  bool changed = false;
   HF_TRY(config_load(path, &config));
-  HF_TRY(transaction_recover(config, &changed));
-  if (changed) {
-    config = config_free(config);
-    HF_TRY(config_load(path, &config));
-  }
+  HF_TRY(transaction_refresh(&config));
   *ret_config = HF_TAKE(config);
   return HF_OK;
 }

@@ -216,3 +216,16 @@ hf_err transaction_recover(const struct config *config, bool *ret_changed)
     return HF_OK;
   }
 }
+
+hf_err transaction_refresh(struct config **config)
+{
+  bool changed = false;
+  struct config *now;
+  HF_TRY(transaction_recover(*config, &changed));
+  if (!changed)
+    return HF_OK;
+  HF_TRY(config_load(config_path(*config), &now));
+  config_free(*config);
+  *config = now;
+  return HF_OK;
+}

@@ -49,4 +49,7 @@ hf_err transaction_undo(struct transaction *transaction);
  */
 hf_err transaction_recover(const struct config *config, bool *ret_changed);
 
+/* The same, and puts what is on disk then in place of *config, where that changed. On failure *config is as it was. */
+hf_err transaction_refresh(struct config **config);
+
 #endif
