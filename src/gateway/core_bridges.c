@@ -10,22 +10,6 @@
 
 enum { CLIENT_ID_MAX = 64, RETRY_MS = 10000 };
 
-hf_err core_device_id(const struct config *config, char *out, size_t size)
-{
-  const char *id = config_get(config, CONFIG_DEVICE_ID);
-  char cn[CERTIFICATE_CN_MAX];
-  HF_CLEANUP(certificate_freep) X509 *certificate = NULL;
-  if (!id) {
-    HF_TRY(certificate_read(config_get(config, CONFIG_DEVICE_CERT_PATH), &certificate));
-    certificate_cn(certificate, cn);
-    id = cn;
-  }
-  if (!id[0])
-    return hf_hint(hf_fail(HF_ERR_CONFIG, "the device has no id: device.id is not set, and its certificate has no CN"),
-                   "Set it: 'holdfast config set device.id NAME'.");
-  return (size_t)snprintf(out, size, "%s", id) < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the device's id %s", id);
-}
-
 static struct spool_options spool_options(const struct config *config)
 {
   bool refuse = strcmp(config_get(config, CONFIG_MQTT_BRIDGE_SPOOL_OVERFLOW), "refuse-newest") == 0;
@@ -55,7 +39,7 @@ static hf_err apply(struct core_bridges *bridges, size_t i, const struct config 
   const char *name = cloud->config->name, *topics = config_get(config, cloud->config->bridge_topics);
   char id[CERTIFICATE_CN_MAX], dir[PATH_MAX], client_id[CLIENT_ID_MAX];
   HF_CLEANUP(cloud_link_free) struct cloud_link link = { 0 };
-  HF_TRY(core_device_id(config, id, sizeof(id)));
+  HF_TRY(certificate_device_id(config, id));
   HF_TRY(cloud_link_options(cloud, config, id, &link));
   HF_TRY(core_spool_dir(config, cloud->config, dir, sizeof(dir)));
   snprintf(client_id, sizeof(client_id), "holdfast-bridge-%s", name);

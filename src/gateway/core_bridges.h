@@ -28,7 +28,4 @@ void core_bridges_stop(struct core_bridges *bridges);
 /* Where a cloud's spool is: <data.path>/spool/<cloud>. */
 hf_err core_spool_dir(const struct config *config, const struct config_cloud *cloud, char *out, size_t size);
 
-/* The device's id: device.id, else the certificate's CN. Fails as certificate_read does, with CONFIG where there is none. */
-hf_err core_device_id(const struct config *config, char *out, size_t size);
-
 #endif

@@ -19,25 +19,12 @@ static bool is_any_enabled(const struct config *config)
   return false;
 }
 
-static hf_err find_id(const struct config *config, char out[CERTIFICATE_CN_MAX])
-{
-  const char *id = config_get(config, CONFIG_DEVICE_ID);
-  HF_CLEANUP(certificate_freep) X509 *certificate = NULL;
-  if (id) {
-    snprintf(out, CERTIFICATE_CN_MAX, "%s", id);
-    return HF_OK;
-  }
-  HF_TRY(certificate_read(config_get(config, CONFIG_DEVICE_CERT_PATH), &certificate));
-  certificate_cn(certificate, out);
-  return HF_OK;
-}
-
 static hf_err try_cloud(const struct config *config, const struct cloud *cloud, const struct trial_options *options)
 {
   char id[CERTIFICATE_CN_MAX];
   HF_CLEANUP(cloud_link_free) struct cloud_link link = { 0 };
   HF_CLEANUP(client_freep) struct client *client = NULL;
-  HF_TRY(find_id(config, id));
+  HF_TRY(certificate_device_id(config, id));
   HF_TRY(cloud_link_options(cloud, config, id, &link));
   observer_step(options->observer, "Connecting to %s with the new certificate", cloud->config->title);
   HF_TRY(client_connect(&link.options, options->timeout_s ? options->timeout_s : TRIAL_TIMEOUT_S, &client));

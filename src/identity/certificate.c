@@ -34,6 +34,24 @@ void certificate_cn(const X509 *certificate, char out[CERTIFICATE_CN_MAX])
   OPENSSL_free(text);
 }
 
+hf_err certificate_device_id(const struct config *config, char out[CERTIFICATE_CN_MAX])
+{
+  const char *id = config_get(config, CONFIG_DEVICE_ID);
+  char cn[CERTIFICATE_CN_MAX];
+  HF_CLEANUP(certificate_freep) X509 *certificate = NULL;
+  if (!id) {
+    HF_TRY(certificate_read(config_get(config, CONFIG_DEVICE_CERT_PATH), &certificate));
+    certificate_cn(certificate, cn);
+    id = cn;
+  }
+  if (!id[0])
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "the device has no id: device.id is not set, and its certificate has no CN"),
+                   "Set it: 'holdfast config set device.id NAME'.");
+  return (size_t)snprintf(out, CERTIFICATE_CN_MAX, "%s", id) < CERTIFICATE_CN_MAX
+             ? HF_OK
+             : hf_fail(HF_ERR_LIMIT, "the device's id %s", id);
+}
+
 static hf_err check_time(const X509 *certificate, const char *path)
 {
   char when[CERTIFICATE_TIME_MAX];

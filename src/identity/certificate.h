@@ -3,6 +3,7 @@
 #ifndef HF_IDENTITY_CERTIFICATE_H
 #define HF_IDENTITY_CERTIFICATE_H
 
+#include "config/config.h"
 #include "p11/key.h"
 
 #include <openssl/x509.h>
@@ -19,6 +20,9 @@ static inline void certificate_freep(X509 **certificate)
 
 /* The subject's CN; "" where it has none, or one that is too long or holds a NUL. */
 void certificate_cn(const X509 *certificate, char out[CERTIFICATE_CN_MAX]);
+
+/* The device's id: device.id, else the certificate's CN. Fails as certificate_read does; with CONFIG where there is none. */
+hf_err certificate_device_id(const struct config *config, char out[CERTIFICATE_CN_MAX]);
 
 /* Fails with CERT_INVALID where it is expired, not yet valid, or its CN is not the device's id. path is for the text. */
 hf_err certificate_check(const X509 *certificate, const char *path, const char *device_id);
