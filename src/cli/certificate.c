@@ -267,7 +267,7 @@ static hf_err set_texts(json_t *object, struct facts *facts)
 
 static hf_err print_json(struct facts *facts)
 {
-  HF_CLEANUP(cli_json_freep) json_t *object = json_object();
+  HF_CLEANUP(json_decrefp) json_t *object = json_object();
   json_t *alt_names = json_array();
   HF_TRY(set_texts(object, facts));
   HF_TRY(cli_json_set_new(object, "self_signed", json_boolean(facts->self_signed)));

@@ -71,7 +71,7 @@ static void print_tokens(const json_t *status)
 
 static hf_err run_status(const struct cli_args *args)
 {
-  HF_CLEANUP(cli_json_freep) json_t *status = NULL;
+  HF_CLEANUP(json_decrefp) json_t *status = NULL;
   HF_TRY(cli_agent_ask(args, &status));
   if (cli_has(args, "json"))
     return cli_json_print(status);
@@ -108,7 +108,7 @@ static hf_err check_is_agent(pid_t pid)
 
 static hf_err run_reload(const struct cli_args *args)
 {
-  HF_CLEANUP(cli_json_freep) json_t *status = NULL;
+  HF_CLEANUP(json_decrefp) json_t *status = NULL;
   HF_TRY(cli_agent_ask(args, &status));
   pid_t pid = (pid_t)number(status, "pid");
   HF_TRY(check_is_agent(pid));

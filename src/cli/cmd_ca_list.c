@@ -47,7 +47,7 @@ static hf_err add_certificate(const struct registry_certificate *certificate, vo
 {
   struct listing *listing = arg;
   if (listing->json) {
-    HF_CLEANUP(cli_json_freep) json_t *object = json_object();
+    HF_CLEANUP(json_decrefp) json_t *object = json_object();
     HF_TRY(cli_ca_json(certificate, object));
     HF_TRY(print_object(listing, object));
   } else {
@@ -82,7 +82,7 @@ static hf_err list_certificates(const struct cli_args *args, struct registry *re
 static hf_err device_json(struct listing *listing, const struct registry_device *device, const char *state,
                           const char *expires)
 {
-  HF_CLEANUP(cli_json_freep) json_t *object = json_object();
+  HF_CLEANUP(json_decrefp) json_t *object = json_object();
   HF_TRY(cli_json_set(object, "device", device->id));
   HF_TRY(cli_json_set(object, "state", state));
   HF_TRY(cli_json_set_new(object, "password_uses",

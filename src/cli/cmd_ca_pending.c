@@ -81,7 +81,7 @@ static hf_err run_pending(const struct cli_args *args)
   HF_CLEANUP(cli_ca_close) struct cli_ca ca = { 0 };
   HF_TRY(cli_ca_open(args, CLI_CA_REGISTRY, &ca));
   if (cli_has(args, "json")) {
-    HF_CLEANUP(cli_json_freep) json_t *list = json_array();
+    HF_CLEANUP(json_decrefp) json_t *list = json_array();
     HF_TRY(registry_request_each(ca.registry, add_json, list));
     return cli_json_print(list);
   }

@@ -7,7 +7,7 @@
 
 static hf_err print_json(const struct registry_certificate *certificate, struct hf_buf *pem)
 {
-  HF_CLEANUP(cli_json_freep) json_t *json = json_object();
+  HF_CLEANUP(json_decrefp) json_t *json = json_object();
   HF_TRY(cli_ca_json(certificate, json));
   HF_TRY(cli_json_set(json, "pem", hf_buf_str(pem)));
   return cli_json_print(json);

@@ -75,7 +75,7 @@ static hf_err put_out(const struct cli_args *args, const struct hf_buf *text)
 
 static hf_err print_json(const struct cli_args *args, const char *id, const struct terms *terms, const char *password)
 {
-  HF_CLEANUP(cli_json_freep) json_t *json = json_object();
+  HF_CLEANUP(json_decrefp) json_t *json = json_object();
   char expires[CLI_TIME_MAX];
   cli_ca_time(terms->expires, expires);
   HF_TRY(cli_json_set(json, "device", id));

@@ -44,7 +44,7 @@ static hf_err report(const struct cli_args *args, const struct config *config, c
     printf("The certificate of '%s' has been written to %s\n", device_id, path);
     return HF_OK;
   }
-  HF_CLEANUP(cli_json_freep) json_t *result = json_object();
+  HF_CLEANUP(json_decrefp) json_t *result = json_object();
   HF_TRY(cli_json_set(result, "device_id", device_id));
   HF_TRY(cli_json_set(result, "certificate", path));
   return cli_json_print(result);

@@ -15,7 +15,7 @@ struct answer {
 
 static hf_err print_json(const struct answer *answer)
 {
-  HF_CLEANUP(cli_json_freep) json_t *object = json_object();
+  HF_CLEANUP(json_decrefp) json_t *object = json_object();
   HF_TRY(cli_json_set(object, "certificate", answer->where));
   HF_TRY(cli_json_set_new(object, "needs_renewal", json_boolean(answer->yes)));
   HF_TRY(cli_json_set(object, "status", validity_status_name(answer->status)));

@@ -34,7 +34,7 @@ static void report_text(const struct config *config, const struct renew_result *
 static hf_err report_json(const struct config *config, const struct renew_result *result)
 {
   char until[VALIDITY_TIME_MAX];
-  HF_CLEANUP(cli_json_freep) json_t *json = json_object();
+  HF_CLEANUP(json_decrefp) json_t *json = json_object();
   validity_time_text(result->until, until);
   HF_TRY(cli_json_set(json, "outcome", outcomes[result->outcome]));
   HF_TRY(cli_json_set(json, "certificate", config_get(config, CONFIG_DEVICE_CERT_PATH)));

@@ -116,7 +116,7 @@ static hf_err find_tenant(struct upload *upload)
   HF_TRY(perform(upload, &request, &response));
   if (response.status != 200)
     return refused(&request, &response);
-  HF_CLEANUP(cli_json_freep)
+  HF_CLEANUP(json_decrefp)
   json_t *answer = json_loadb((const char *)response.body.data, response.body.len, 0, NULL);
   const char *name = json_string_value(json_object_get(answer, "name"));
   if (!is_tenant(name))
@@ -130,7 +130,7 @@ static hf_err find_tenant(struct upload *upload)
 static hf_err encode(const struct upload *upload, char **ret_body)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf pem = HF_BUF(CHAIN_FILE_MAX);
-  HF_CLEANUP(cli_json_freep) json_t *body = json_object();
+  HF_CLEANUP(json_decrefp) json_t *body = json_object();
   STACK_OF(X509) *one = sk_X509_new_null();
   bool pushed = one && sk_X509_push(one, sk_X509_value(upload->chain, 0)) > 0;
   hf_err e = pushed ? chain_pem(one, &pem) : hf_fail(HF_ERR_NO_MEMORY, "the certificate");
@@ -188,7 +188,7 @@ static hf_err report(const struct cli_args *args, const struct upload *upload)
            upload->known ? "was already" : "is now", upload->tenant);
     return HF_OK;
   }
-  HF_CLEANUP(cli_json_freep) json_t *object = json_object();
+  HF_CLEANUP(json_decrefp) json_t *object = json_object();
   HF_TRY(cli_json_set(object, "host", upload->host));
   HF_TRY(cli_json_set(object, "tenant", upload->tenant));
   HF_TRY(cli_json_set(object, "name", upload->name));

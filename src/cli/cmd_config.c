@@ -143,7 +143,7 @@ static hf_err run_list(const struct cli_args *args)
   HF_TRY(cli_config_load(args, &config));
   if (!cli_has(args, "json"))
     return for_each(config, cli_has(args, "doc") ? list_doc : list_plain, NULL);
-  HF_CLEANUP(cli_json_freep) json_t *rows = json_array();
+  HF_CLEANUP(json_decrefp) json_t *rows = json_array();
   HF_TRY(for_each(config, list_json, rows));
   return cli_json_print(rows);
 }

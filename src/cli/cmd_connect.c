@@ -115,7 +115,7 @@ static const struct deed disconnecting_first = { gateway_disconnect, NULL, "", "
 static hf_err do_json(const struct deed *deed, const struct config *config,
                       const struct gateway_connect_options *options)
 {
-  HF_CLEANUP(cli_json_freep) json_t *report = json_object();
+  HF_CLEANUP(json_decrefp) json_t *report = json_object();
   HF_TRY(cli_json_set_new(report, "config", json_object()));
   HF_TRY(cli_json_set_new(report, "checks", json_array()));
   const struct gateway_reporter reporter = { json_fact, json_begin, json_wait, json_end, report };

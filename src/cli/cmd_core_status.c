@@ -111,7 +111,7 @@ static hf_err run(const struct cli_args *args)
   HF_CLEANUP(hf_buf_free) struct hf_buf answer = HF_BUF(ANSWER_MAX);
   HF_TRY(cli_config_load(args, &config));
   HF_TRY(core_status_ask(config, &answer));
-  HF_CLEANUP(cli_json_freep) json_t *status = json_loadb((const char *)answer.data, answer.len, 0, NULL);
+  HF_CLEANUP(json_decrefp) json_t *status = json_loadb((const char *)answer.data, answer.len, 0, NULL);
   if (!json_is_object(status))
     return hf_fail(HF_ERR_PARSE, "what holdfast-core says of itself");
   if (cli_has(args, "json"))

@@ -139,7 +139,7 @@ static hf_err keep(const struct cli_args *args, const struct cli_login *login, c
 
 static hf_err print_json(struct result *result)
 {
-  HF_CLEANUP(cli_json_freep) json_t *json = json_object();
+  HF_CLEANUP(json_decrefp) json_t *json = json_object();
   HF_TRY(cli_json_set(json, "uri", hf_buf_str(&result->uri)));
   HF_TRY(cli_json_set_new(json, "created", json_boolean(result->made)));
   HF_TRY(cli_json_set_new(json, "saved", json_boolean(result->keeping != KEPT_OTHER)));

@@ -30,7 +30,7 @@ static hf_err to_json(const struct cli_login *login, const struct p11_object *ob
 
 static hf_err print_json(const struct cli_login *login, const struct p11_object *objects, size_t count)
 {
-  HF_CLEANUP(cli_json_freep) json_t *list = json_array();
+  HF_CLEANUP(json_decrefp) json_t *list = json_array();
   for (size_t i = 0; i < count; i++) {
     json_t *object = json_object();
     HF_TRY(cli_json_append_new(list, object));

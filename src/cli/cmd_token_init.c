@@ -76,7 +76,7 @@ static hf_err report_hsm(const struct cli_args *args, const struct p11_token *to
 {
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(4 * URI_MAX);
-  HF_CLEANUP(cli_json_freep) json_t *json = json_object();
+  HF_CLEANUP(json_decrefp) json_t *json = json_object();
   HF_TRY(p11_token_uri(token, &uri));
   HF_TRY(uri_format(&uri, &text));
   if (cli_has(args, "json")) {

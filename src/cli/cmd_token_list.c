@@ -69,7 +69,7 @@ static hf_err trouble_to_json(const struct p11_trouble *trouble, json_t *out)
 
 static hf_err print_json(const struct found *found)
 {
-  HF_CLEANUP(cli_json_freep) json_t *list = json_array();
+  HF_CLEANUP(json_decrefp) json_t *list = json_array();
   for (size_t i = 0; i < found->token_count; i++) {
     json_t *token = json_object();
     HF_TRY(cli_json_append_new(list, token));

@@ -14,10 +14,4 @@ hf_err cli_json_append_new(json_t *array, json_t *value);
 
 hf_err cli_json_print(const json_t *value);
 
-static inline void cli_json_freep(json_t **value)
-{
-  json_decref(*value);
-  *value = NULL;
-}
-
 #endif

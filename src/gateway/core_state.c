@@ -7,11 +7,6 @@
 
 enum { DOCUMENT_MAX = 1 << 20 };
 
-static void json_freep(json_t **value)
-{
-  json_decref(*value);
-}
-
 static const char *text_of(const json_t *object, const char *name)
 {
   const char *text = json_string_value(json_object_get(object, name));
@@ -46,7 +41,7 @@ hf_err core_state_ask(const struct config *config, const struct config_cloud *cl
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(DOCUMENT_MAX);
   HF_TRY(core_status_ask(config, &text));
-  HF_CLEANUP(json_freep) json_t *document = json_loadb((const char *)text.data, text.len, 0, NULL);
+  HF_CLEANUP(json_decrefp) json_t *document = json_loadb((const char *)text.data, text.len, 0, NULL);
   if (!json_is_object(document))
     return hf_fail(HF_ERR_PARSE, "what holdfast-core says of itself");
   const json_t *bridge = find_bridge(document, cloud->name);

@@ -13,12 +13,6 @@
 
 enum { BACKLOG = 16, ASK_TIMEOUT_MS = 5000, CHUNK = 4096 };
 
-static void json_freep(json_t **value)
-{
-  json_decref(*value);
-  *value = NULL;
-}
-
 static json_t *error_json(const struct hf_err_saved *saved)
 {
   char line[HF_CONTEXT_MAX + 256];
@@ -109,7 +103,7 @@ static json_t *renewal_json(struct core_renewal *renewal)
 
 static char *format(const struct core_status *status)
 {
-  HF_CLEANUP(json_freep)
+  HF_CLEANUP(json_decrefp)
   json_t *json =
       json_pack("{s:s, s:i, s:I, s:s, s:o, s:o, s:o}", "version", HF_VERSION, "pid", (int)getpid(), "started",
                 (json_int_t)status->started_s, "configuration", config_path(status->config), "broker",

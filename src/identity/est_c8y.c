@@ -8,11 +8,6 @@
 
 enum { URL_MAX = 1024 };
 
-static void json_freep(json_t **value)
-{
-  json_decref(*value);
-}
-
 /* The same host, on the port that asks for client certificates. */
 static hf_err token_url(const char *est_url, char out[URL_MAX])
 {
@@ -28,7 +23,7 @@ static hf_err token_url(const char *est_url, char out[URL_MAX])
 
 static hf_err take_token(const struct http_request *request, struct http_response *response, struct hf_buf *out)
 {
-  HF_CLEANUP(json_freep) json_t *answer = json_loadb((const char *)response->body.data, response->body.len, 0, NULL);
+  HF_CLEANUP(json_decrefp) json_t *answer = json_loadb((const char *)response->body.data, response->body.len, 0, NULL);
   const char *token = json_string_value(json_object_get(answer, "accessToken"));
   if (!token || !token[0] || strpbrk(token, "\r\n"))
     return hf_fail(HF_ERR_PARSE, "%s answered no access token", request->url);
