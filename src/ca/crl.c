@@ -11,7 +11,6 @@
 
 IDENTITY_CLEANUP(X509_CRL, list_free, X509_CRL_free)
 IDENTITY_CLEANUP(X509_REVOKED, revoked_free, X509_REVOKED_free)
-IDENTITY_CLEANUP(ASN1_TIME, time_free, ASN1_TIME_free)
 IDENTITY_CLEANUP(ASN1_INTEGER, integer_free, ASN1_INTEGER_free)
 IDENTITY_CLEANUP(ASN1_ENUMERATED, enumerated_free, ASN1_ENUMERATED_free)
 IDENTITY_CLEANUP(AUTHORITY_KEYID, authority_id_free, AUTHORITY_KEYID_free)
@@ -46,7 +45,7 @@ static hf_err add_revoked(const struct registry_certificate *certificate, void *
 {
   X509_CRL *list = arg;
   HF_CLEANUP(revoked_freep) X509_REVOKED *revoked = X509_REVOKED_new();
-  HF_CLEANUP(time_freep) ASN1_TIME *when = ASN1_TIME_set(NULL, (time_t)certificate->revoked);
+  HF_CLEANUP(openssl_time_freep) ASN1_TIME *when = ASN1_TIME_set(NULL, (time_t)certificate->revoked);
   HF_CLEANUP(integer_freep) ASN1_INTEGER *serial = integer_of(certificate->serial.bytes, certificate->serial.len);
   if (!revoked || !when || !serial || X509_REVOKED_set_serialNumber(revoked, serial) != 1 ||
       X509_REVOKED_set_revocationDate(revoked, when) != 1)
@@ -104,8 +103,8 @@ static hf_err add_der(X509_CRL *list, struct hf_buf *out)
 static hf_err build(const struct authority *authority, const struct registry_crl *crl, struct hf_buf *out)
 {
   HF_CLEANUP(list_freep) X509_CRL *list = X509_CRL_new();
-  HF_CLEANUP(time_freep) ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)crl->made - ISSUE_BACKDATE_S);
-  HF_CLEANUP(time_freep) ASN1_TIME *next = ASN1_TIME_set(NULL, (time_t)crl->made + CRL_VALID_S);
+  HF_CLEANUP(openssl_time_freep) ASN1_TIME *from = ASN1_TIME_set(NULL, (time_t)crl->made - ISSUE_BACKDATE_S);
+  HF_CLEANUP(openssl_time_freep) ASN1_TIME *next = ASN1_TIME_set(NULL, (time_t)crl->made + CRL_VALID_S);
   if (!list || !from || !next || X509_CRL_set_version(list, X509_CRL_VERSION_2) != 1 ||
       X509_CRL_set_issuer_name(list, X509_get_subject_name(authority->certificate)) != 1 ||
       X509_CRL_set1_lastUpdate(list, from) != 1 || X509_CRL_set1_nextUpdate(list, next) != 1)

@@ -13,7 +13,6 @@ IDENTITY_CLEANUP(OCSP_REQUEST, ask_free, OCSP_REQUEST_free)
 IDENTITY_CLEANUP(OCSP_BASICRESP, basic_free, OCSP_BASICRESP_free)
 IDENTITY_CLEANUP(OCSP_RESPONSE, response_free, OCSP_RESPONSE_free)
 IDENTITY_CLEANUP(OCSP_CERTID, id_free, OCSP_CERTID_free)
-IDENTITY_CLEANUP(ASN1_TIME, moment_free, ASN1_TIME_free)
 
 static hf_err fail(void)
 {
@@ -65,9 +64,9 @@ static hf_err add_status(const struct authority *authority, OCSP_BASICRESP *basi
   int status = !found                ? V_OCSP_CERTSTATUS_UNKNOWN
                : certificate.revoked ? V_OCSP_CERTSTATUS_REVOKED
                                      : V_OCSP_CERTSTATUS_GOOD;
-  HF_CLEANUP(moment_freep) ASN1_TIME *from = ASN1_TIME_set(NULL, now - ISSUE_BACKDATE_S);
-  HF_CLEANUP(moment_freep) ASN1_TIME *until = ASN1_TIME_set(NULL, now + OCSP_VALID_S);
-  HF_CLEANUP(moment_freep) ASN1_TIME *revoked = ASN1_TIME_set(NULL, (time_t)certificate.revoked);
+  HF_CLEANUP(openssl_time_freep) ASN1_TIME *from = ASN1_TIME_set(NULL, now - ISSUE_BACKDATE_S);
+  HF_CLEANUP(openssl_time_freep) ASN1_TIME *until = ASN1_TIME_set(NULL, now + OCSP_VALID_S);
+  HF_CLEANUP(openssl_time_freep) ASN1_TIME *revoked = ASN1_TIME_set(NULL, (time_t)certificate.revoked);
   int reason = certificate.reason ? certificate.reason : OCSP_REVOKED_STATUS_NOSTATUS;
   if (!from || !until || !revoked ||
       !OCSP_basic_add1_status(basic, id, status, reason, certificate.revoked ? revoked : NULL, from, until))

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/pin.h"
 #include "cli/token.h"
+#include "identity/openssl.h"
 #include "p11/key.h"
 
 #include <errno.h>
@@ -47,14 +48,9 @@ static hf_err find_scheme(const struct cli_args *args, CK_KEY_TYPE type, enum p1
                  "Use ecdsa for an EC key, eddsa for an Ed25519 key, pss or pkcs1 for an RSA key.");
 }
 
-static void mdctx_freep(EVP_MD_CTX **ctx)
-{
-  EVP_MD_CTX_free(*ctx);
-}
-
 static hf_err digest_stream(FILE *in, const char *path, const char *hash, uint8_t *out, size_t *ret_len)
 {
-  HF_CLEANUP(mdctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  HF_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
   HF_CLEANUP(hf_freep) uint8_t *chunk = malloc(CHUNK);
   if (!chunk || !ctx)
     return hf_fail(HF_ERR_NO_MEMORY, "reading %s", path);

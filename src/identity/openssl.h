@@ -22,7 +22,9 @@
 IDENTITY_CLEANUP(BIO, openssl_bio_free, BIO_free_all)
 IDENTITY_CLEANUP(EVP_PKEY, openssl_pkey_free, EVP_PKEY_free)
 IDENTITY_CLEANUP(EVP_PKEY_CTX, openssl_pkey_ctx_free, EVP_PKEY_CTX_free)
+IDENTITY_CLEANUP(EVP_MD_CTX, openssl_md_ctx_free, EVP_MD_CTX_free)
 IDENTITY_CLEANUP(X509, openssl_x509_free, X509_free)
+IDENTITY_CLEANUP(ASN1_TIME, openssl_time_free, ASN1_TIME_free)
 IDENTITY_CLEANUP(X509_REQ, openssl_req_free, X509_REQ_free)
 IDENTITY_CLEANUP(OSSL_STORE_INFO, openssl_store_info_free, OSSL_STORE_INFO_free)
 

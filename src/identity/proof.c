@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "identity/proof.h"
 
+#include "identity/openssl.h"
+
 #include <openssl/err.h>
 #include <openssl/rand.h>
 
 enum { MESSAGE_LEN = 32 };
-
-static void md_ctx_freep(EVP_MD_CTX **ctx)
-{
-  EVP_MD_CTX_free(*ctx);
-}
 
 /* By type of key, how it shows that it is the certificate's: the token signs what TLS would have it sign. */
 static const struct proof_row {
@@ -37,7 +34,7 @@ static hf_err sign(struct p11_key *key, const struct p11_sign *how, const uint8_
 static bool verifies(EVP_PKEY *public_key, const char *hash, const struct hf_buf *signature,
                      const uint8_t message[MESSAGE_LEN])
 {
-  HF_CLEANUP(md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  HF_CLEANUP(openssl_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
   bool good = ctx && EVP_DigestVerifyInit_ex(ctx, NULL, hash, NULL, NULL, public_key, NULL) == 1 &&
               EVP_DigestVerify(ctx, signature->data, signature->len, message, MESSAGE_LEN) == 1;
   ERR_clear_error();
