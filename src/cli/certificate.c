@@ -116,9 +116,7 @@ static hf_err find_facts(const struct cli_args *args, struct cli_device *device,
 
 static void print_field(const char *name, const char *value)
 {
-  printf("%-21s", name);
-  cli_print_text(stdout, value, strlen(value));
-  putchar('\n');
+  cli_print_line(name, 21, value);
 }
 
 static void print_times(const X509 *certificate)

@@ -88,6 +88,9 @@ const char *cli_nearest(const char *given, const char *const *names);
 /* Text of a token or a file on its way to a terminal: control characters become \xNN. */
 void cli_print_text(FILE *out, const char *text, size_t len);
 
+/* A line of a report on standard output: the name, filled up to width columns, and the text, as cli_print_text shows it. */
+void cli_print_line(const char *name, int width, const char *text);
+
 /* Writes a result where --out says (0644), else, or where that is "-", to standard output. */
 hf_err cli_output(const struct cli_args *args, struct hf_slice data);
 

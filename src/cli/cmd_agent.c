@@ -19,9 +19,7 @@ static int run_agent(int argc, char **argv)
 
 static void print_line(const char *name, const char *text)
 {
-  printf("%-13s", name);
-  cli_print_text(stdout, text, strlen(text));
-  putchar('\n');
+  cli_print_line(name, 13, text);
 }
 
 static void print_text(const json_t *status, const char *name, const char *member)
@@ -31,24 +29,21 @@ static void print_text(const json_t *status, const char *name, const char *membe
     print_line(name, text);
 }
 
-static long long number(const json_t *status, const char *member)
-{
-  return (long long)json_number_value(json_object_get(status, member));
-}
-
 static void print_worker(const json_t *status)
 {
   char text[256], since[32];
-  time_t started = (time_t)number(status, "worker_started");
+  time_t started = (time_t)cli_json_number(status, "worker_started");
   struct tm parts;
   strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", localtime_r(&started, &parts));
-  snprintf(text, sizeof(text), "pid %lld since %s, %lld MiB, started again %lld times", number(status, "worker_pid"),
-           since, number(status, "worker_resident_bytes") >> 20, number(status, "worker_restarts"));
+  snprintf(text, sizeof(text), "pid %lld since %s, %lld MiB, started again %lld times",
+           cli_json_number(status, "worker_pid"), since, cli_json_number(status, "worker_resident_bytes") >> 20,
+           cli_json_number(status, "worker_restarts"));
   print_line("Worker:", text);
   print_text(status, "Last end:", "worker_last_end");
   snprintf(text, sizeof(text), "%lld, %lld signatures, %lld denied, %lld failed; %lld connections open",
-           number(status, "requests"), number(status, "signatures"), number(status, "requests_denied"),
-           number(status, "requests_failed"), number(status, "connections_open"));
+           cli_json_number(status, "requests"), cli_json_number(status, "signatures"),
+           cli_json_number(status, "requests_denied"), cli_json_number(status, "requests_failed"),
+           cli_json_number(status, "connections_open"));
   print_line("Requests:", text);
 }
 
@@ -76,7 +71,7 @@ static hf_err run_status(const struct cli_args *args)
   if (cli_has(args, "json"))
     return cli_json_print(status);
   char text[64];
-  snprintf(text, sizeof(text), "running, pid %lld", number(status, "pid"));
+  snprintf(text, sizeof(text), "running, pid %lld", cli_json_number(status, "pid"));
   print_line("Key agent:", text);
   print_worker(status);
   print_text(status, "Module:", "module");
@@ -110,7 +105,7 @@ static hf_err run_reload(const struct cli_args *args)
 {
   HF_CLEANUP(json_decrefp) json_t *status = NULL;
   HF_TRY(cli_agent_ask(args, &status));
-  pid_t pid = (pid_t)number(status, "pid");
+  pid_t pid = (pid_t)cli_json_number(status, "pid");
   HF_TRY(check_is_agent(pid));
   if (kill(pid, SIGHUP) != 0)
     return hf_fail_errno(errno, "telling process %d", (int)pid);

@@ -9,11 +9,6 @@
 
 enum { ANSWER_MAX = 1024 * 1024 };
 
-static long long number(const json_t *object, const char *member)
-{
-  return (long long)json_number_value(json_object_get(object, member));
-}
-
 static const char *text(const json_t *object, const char *member)
 {
   const char *value = json_string_value(json_object_get(object, member));
@@ -22,9 +17,7 @@ static const char *text(const json_t *object, const char *member)
 
 static void print_line(const char *name, const char *value)
 {
-  printf("%-15s", name);
-  cli_print_text(stdout, value, strlen(value));
-  putchar('\n');
+  cli_print_line(name, 15, value);
 }
 
 static void format_time(long long when, char *out, size_t size)
@@ -59,8 +52,8 @@ static void print_flow(const char *name, const json_t *flow)
   char line[256];
   const json_t *queue = json_object_get(flow, "queue");
   snprintf(line, sizeof(line), "%lld messages received, %lld acknowledged, %lld waiting (%lld KiB), %lld dropped%s",
-           number(flow, "received"), number(flow, "acknowledged"), number(queue, "messages"),
-           number(queue, "bytes") >> 10, number(queue, "dropped") + number(flow, "dropped"),
+           cli_json_number(flow, "received"), cli_json_number(flow, "acknowledged"), cli_json_number(queue, "messages"),
+           cli_json_number(queue, "bytes") >> 10, cli_json_number(queue, "dropped") + cli_json_number(flow, "dropped"),
            json_is_true(json_object_get(flow, "refusing")) ? "; the spool is full" : "");
   print_line(name, line);
 }
@@ -68,11 +61,12 @@ static void print_flow(const char *name, const json_t *flow)
 static void print_side(const char *name, const json_t *side)
 {
   char since[32], line[128];
-  format_time(number(side, "since"), since, sizeof(since));
+  format_time(cli_json_number(side, "since"), since, sizeof(since));
   if (json_is_true(json_object_get(side, "connected")))
     snprintf(line, sizeof(line), "connected since %s (MQTT %s)", since, text(side, "mqtt"));
   else
-    snprintf(line, sizeof(line), "not connected since %s; next try in %lld s", since, number(side, "retry_ms") / 1000);
+    snprintf(line, sizeof(line), "not connected since %s; next try in %lld s", since,
+             cli_json_number(side, "retry_ms") / 1000);
   print_line(name, line);
   print_cause(json_object_get(side, "cause"));
 }
@@ -90,7 +84,7 @@ static void print_bridge(const json_t *bridge)
   print_flow("  to cloud:", json_object_get(bridge, "to_cloud"));
   print_flow("  from cloud:", json_object_get(bridge, "from_cloud"));
   print_cause(json_object_get(bridge, "spool"));
-  long long rejected = number(json_object_get(bridge, "rejected"), "messages");
+  long long rejected = cli_json_number(json_object_get(bridge, "rejected"), "messages");
   snprintf(line, sizeof(line), "%lld messages that the other side would not take", rejected);
   if (rejected)
     print_line("  rejected:", line);
@@ -99,7 +93,7 @@ static void print_bridge(const json_t *bridge)
 static void print_renewal(const json_t *renewal)
 {
   char line[128], next[32];
-  format_time(number(renewal, "next_try"), next, sizeof(next));
+  format_time(cli_json_number(renewal, "next_try"), next, sizeof(next));
   snprintf(line, sizeof(line), "%s; next look %s", text(renewal, "last_result"), next);
   print_line("Renewal:", line);
   print_cause(json_object_get(renewal, "cause"));
@@ -117,8 +111,8 @@ static hf_err run(const struct cli_args *args)
   if (cli_has(args, "json"))
     return cli_json_print(status);
   char line[128], since[32];
-  format_time(number(status, "started"), since, sizeof(since));
-  snprintf(line, sizeof(line), "running, pid %lld, since %s", number(status, "pid"), since);
+  format_time(cli_json_number(status, "started"), since, sizeof(since));
+  snprintf(line, sizeof(line), "running, pid %lld, since %s", cli_json_number(status, "pid"), since);
   print_line("holdfast-core:", line);
   print_broker(json_object_get(status, "broker"));
   const json_t *bridge;

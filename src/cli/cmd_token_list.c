@@ -85,9 +85,8 @@ static hf_err print_json(const struct found *found)
 
 static void print_line(const char *name, const char *text)
 {
-  printf("  %-14s", name);
-  cli_print_text(stdout, text, strlen(text));
-  putchar('\n');
+  fputs("  ", stdout);
+  cli_print_line(name, 14, text);
 }
 
 static hf_err print_token(const struct p11_token *token)

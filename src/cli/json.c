@@ -27,6 +27,11 @@ hf_err cli_json_set(json_t *object, const char *name, const char *text)
   return cli_json_set_new(object, name, json_string(hf_buf_str(&hex)));
 }
 
+long long cli_json_number(const json_t *object, const char *name)
+{
+  return (long long)json_number_value(json_object_get(object, name));
+}
+
 hf_err cli_json_print(const json_t *value)
 {
   if (json_dumpf(value, stdout, JSON_INDENT(2)) != 0)

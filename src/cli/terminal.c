@@ -19,6 +19,13 @@ void cli_print_text(FILE *out, const char *text, size_t len)
   }
 }
 
+void cli_print_line(const char *name, int width, const char *text)
+{
+  printf("%-*s", width, name);
+  cli_print_text(stdout, text, strlen(text));
+  putchar('\n');
+}
+
 /* The signal that came while the echo was off. */
 static volatile sig_atomic_t caught;
 
