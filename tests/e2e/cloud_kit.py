@@ -91,17 +91,13 @@ def pump(source, target):
             pass
 
 
-class Proxy(threading.Thread):
-    """An HTTP proxy that knows CONNECT alone. login: "user:password", or None; answer: in place of a tunnel; on_ask: told how many
-    have asked, before the answer. asked: the request lines."""
+class Acceptor(threading.Thread):
+    """Listens, and hands each connection to handle(connection), in a thread of its own. A subclass starts it when it is complete."""
 
-    def __init__(self, login=None, answer=None, on_ask=lambda count: None):
+    def __init__(self, address="127.0.0.1", port=0):
         super().__init__(daemon=True)
-        self.login, self.answer, self.on_ask, self.asked = login, answer, on_ask, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((address, port))
         self.port = self.listener.getsockname()[1]
-        self.open = []
-        self.start()
 
     def run(self):
         while True:
@@ -109,10 +105,20 @@ class Proxy(threading.Thread):
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            self.open.append(connection)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
 
-    def _serve(self, client):
+
+class Proxy(Acceptor):
+    """An HTTP proxy that knows CONNECT alone. login: "user:password", or None; answer: in place of a tunnel; on_ask: told how many
+    have asked, before the answer. asked: the request lines; heads: each with its headers."""
+
+    def __init__(self, login=None, answer=None, on_ask=lambda count: None):
+        super().__init__()
+        self.login, self.answer, self.on_ask, self.asked, self.heads, self.open = login, answer, on_ask, [], [], []
+        self.start()
+
+    def handle(self, client):
+        self.open.append(client)
         try:
             head = b""
             while b"\r\n\r\n" not in head:
@@ -120,6 +126,7 @@ class Proxy(threading.Thread):
                 if not part:
                     return
                 head += part
+            self.heads.append(head.decode())
             lines = head.decode().split("\r\n")
             self.asked.append(lines[0])
             self.on_ask(len(self.asked))

@@ -5,7 +5,6 @@ import glob
 import json
 import socket
 import ssl
-import threading
 
 import pytest
 
@@ -124,28 +123,18 @@ def broker(make_broker, device):
     return broker
 
 
-class FakeBroker(threading.Thread):
+class FakeBroker(cloud_kit.Acceptor):
     """Accepts on a port of 127.0.0.1 and hands each connection, in TLS where it has a certificate, to a function."""
 
     def __init__(self, serve, cert=None, version=None):
-        super().__init__(daemon=True)
+        super().__init__()
         self.serve, self.context, self.open = serve, None, []
         if cert:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(cert[1], cert[0])
             if version:
                 self.context.minimum_version = self.context.maximum_version = version
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
 
     def handle(self, connection):
         self.open.append(connection)  # or it would be closed

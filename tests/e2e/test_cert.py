@@ -4,13 +4,12 @@
 import json
 import os
 import re
-import socket
 import stat
-import threading
 
 import pytest
 
 from agent_kit import Agent
+from cloud_kit import Proxy
 from conftest import needs
 from cumulocity_fake import Fake
 from terminal import converse
@@ -470,61 +469,18 @@ def test_a_tenant_that_is_not_trusted_or_not_there(device, fake, workdir):
     assert not fake.requests
 
 
-class Proxy(threading.Thread):
-    """An HTTP proxy that knows CONNECT, and wants Basic authentication."""
-
-    def __init__(self, credentials):
-        super().__init__(daemon=True)
-        self.credentials, self.seen = credentials, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(4096)
-        self.seen.append(head.decode())
-        if self.credentials not in head.decode():
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            client.close()
-            return
-        host, port = head.split()[1].decode().split(":")
-        server = socket.create_connection((host, int(port)))
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        threading.Thread(target=self.pump, args=(client, server), daemon=True).start()
-        self.pump(server, client)
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-
 @one_module
 def test_through_a_proxy(device, fake):
-    proxy = Proxy("Proxy-Authorization: Basic cHJveHk6c2VjcmV0")  # proxy:secret
+    proxy = Proxy("proxy:secret")
     device.set(proxy__address=f"http://127.0.0.1:{proxy.port}")
     upload_fails(device, fake, 5, f"the proxy http://127.0.0.1:{proxy.port} answered 407", "proxy.username")
     device.set(proxy__username="proxy")
     device.run([device.holdfast, "config", "set", "proxy.password", "secret"])
     device.cert("upload", "c8y", **credentials(fake))
     assert len(fake.trusted) == 1
-    assert all(head.startswith(f"CONNECT 127.0.0.1:{fake.port} HTTP/1.1\r\n") for head in proxy.seen)
-    assert not any(fake.password in head for head in proxy.seen)
-    proxy.listener.close()
+    assert all(head.startswith(f"CONNECT 127.0.0.1:{fake.port} HTTP/1.1\r\n") for head in proxy.heads)
+    assert not any(fake.password in head for head in proxy.heads)
+    proxy.close()
 
 
 # On the whole

@@ -148,29 +148,20 @@ def test_a_proxy_that_is_away_or_of_the_wrong_kind(device, make_cloud, free_port
 
 # AWS on port 443
 
-class Front(threading.Thread):
+class Front(cloud_kit.Acceptor):
     """TLS on port 443 of an address of its own, which knows one protocol by ALPN, before a plain broker."""
 
     def __init__(self, address, pki, cert, plain_port, protocols):
-        super().__init__(daemon=True)
+        super().__init__(address, 443)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert[1], cert[0])
         self.context.load_verify_locations(pki.ca)
         self.context.verify_mode = ssl.CERT_REQUIRED
         self.context.set_alpn_protocols(protocols)
         self.plain_port, self.selected = plain_port, []
-        self.listener = socket.create_server((address, 443))
         self.start()
 
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
+    def handle(self, connection):
         try:
             client = self.context.wrap_socket(connection, server_side=True)
             self.selected.append(client.selected_alpn_protocol())
