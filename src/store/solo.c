@@ -300,7 +300,7 @@ hf_err solo_delete(struct solo *solo, unsigned table, struct hf_slice key, bool 
 
 hf_err solo_get(struct solo *solo, unsigned table, struct hf_slice key, bool *ret_found, struct hf_slice *ret_value)
 {
-  MDB_txn *txn;
+  MDB_txn *txn = NULL;
   MDB_val k = mdb_val(key), v;
   HF_TRY(transaction(solo, &txn));
   int rc = mdb_get(txn, solo->tables[table], &k, &v);
@@ -315,7 +315,7 @@ hf_err solo_get(struct solo *solo, unsigned table, struct hf_slice key, bool *re
 hf_err solo_seek(struct solo *solo, unsigned table, struct hf_slice key, bool *ret_found, struct hf_slice *ret_key,
                  struct hf_slice *ret_value)
 {
-  MDB_txn *txn;
+  MDB_txn *txn = NULL;
   MDB_cursor *cursor;
   MDB_val k = mdb_val(key), v;
   HF_TRY(transaction(solo, &txn));
@@ -349,7 +349,7 @@ static bool is_free_list(MDB_val value, size_t last_page)
 
 hf_err solo_check_free(struct solo *solo)
 {
-  MDB_txn *txn;
+  MDB_txn *txn = NULL;
   MDB_cursor *cursor;
   MDB_envinfo info;
   MDB_val k, v;
