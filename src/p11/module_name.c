@@ -9,7 +9,7 @@
 
 /* Where modules are installed, P11_MODULE_DIR being where p11-kit looks; and what a library is called. */
 static const char *const dirs[] = {
-  P11_MODULE_DIR,          P11_MODULE_DIR "/..",     "/usr/lib/softhsm", "/usr/lib/pkcs11",
+  P11_MODULE_DIR,          (P11_MODULE_DIR "/.."),   "/usr/lib/softhsm", "/usr/lib/pkcs11",
   "/usr/local/lib/pkcs11", "/usr/local/lib/softhsm", "/usr/local/lib",
 };
 static const char *const forms[] = { "lib%s.so", "%s.so" };
