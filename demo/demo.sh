@@ -22,8 +22,10 @@ export PATH HOLDFAST_CONFIG HOLDFAST_TOKEN_CONF
 token_module=$build/src/token/libholdfast-token.so
 
 # What the cloud's operator has: a token and a configuration of their own.
+cloud_config=HOLDFAST_CONFIG=$work/cloud/config.json
+cloud_tokens=HOLDFAST_TOKEN_CONF=$work/cloud/token.conf
 at_cloud() {
-  env HOLDFAST_CONFIG="$work/cloud/config.json" HOLDFAST_TOKEN_CONF="$work/cloud/token.conf" "$@"
+  env "$cloud_config" "$cloud_tokens" "$@"
 }
 
 ca_make() {
@@ -69,8 +71,10 @@ persistence_location $work/cloud/
 END
 }
 
+# One on which nobody listens, as far as /proc tells.
 free_port() {
-  echo $((20000 + $(random_number) % 12000))
+  while number=$((20000 + $(random_number) % 12000)) && grep -qs "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$number") " /proc/net/tcp; do :; done
+  echo "$number"
 }
 
 certificate_serial() {
@@ -96,7 +100,7 @@ note "Everything below happens in $work, and on 127.0.0.1."
 step "The cloud, elsewhere: a certificate authority whose key lies in a token, and a broker"
 ca_port=$(free_port)
 quiet ca_make "$ca_port"
-background ca at_cloud holdfast-ca
+background ca env "$cloud_config" "$cloud_tokens" holdfast-ca # env becomes it: its pid is the child's
 wait_for_line ca "ready" || fail "the CA does not come up"
 tick "holdfast-ca issues certificates (EST) on port $ca_port"
 quiet cloud_identity cloud --server --san DNS:localhost,IP:127.0.0.1

@@ -18,11 +18,11 @@ def demo(build, holdfast):
 
 
 def leftovers(workdir):
-    """Processes that name the demo's directory (where /proc tells of them), and the directory itself."""
+    """Processes that have the demo's directory in their command or environment (where /proc tells), and the directory itself."""
     found = [path.name for path in workdir.glob("holdfast-demo-*")]
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = (path.read_bytes() + path.with_name("environ").read_bytes()).replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
         if f"{workdir}/holdfast-demo-" in command:
