@@ -115,6 +115,12 @@ class Mosquitto:
         self.process = self.server(["mosquitto", "-c", self.conf], line=" running", extra_env=self.extra_env)
         return self
 
+    def save(self):
+        """Its sessions, which it would otherwise forget where it is killed: what then arrives before a client is back, reaches nobody."""
+        saved = self.log.count("Saving in-memory database")
+        self.process.signal(signal.SIGUSR1)
+        wait_until(lambda: self.log.count("Saving in-memory database") > saved, "saved sessions")
+
     def kill(self):
         self.process.kill()
 

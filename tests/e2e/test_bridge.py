@@ -34,6 +34,7 @@ class Rig:
 
     def traffic(self, **options):
         self.clients.append(Traffic(self.local.port, self.cloud.port, **options))
+        self.cloud.save()
         return self.clients[-1]
 
     def traffic_down(self, **options):

@@ -56,6 +56,7 @@ class Rig:
         context = ssl.create_default_context(cafile=self.pki.ca)
         context.load_cert_chain(cert, key)
         self.clients.append(Traffic(self.local.port, self.cloud.port, receiver_context=context, **options))
+        self.cloud.save()
         return self.clients[-1]
 
     def sender(self):
