@@ -56,7 +56,6 @@ class Rig:
         context = ssl.create_default_context(cafile=self.pki.ca)
         context.load_cert_chain(cert, key)
         self.clients.append(Traffic(self.local.port, self.cloud.port, receiver_context=context, **options))
-        self.cloud.save()
         return self.clients[-1]
 
     def sender(self):
@@ -107,7 +106,8 @@ def settle(rig, traffic):
 def test_messages_pass_while_the_cloud_comes_and_goes(rig):
     rig.start()
     rig.bridge.wait_up()
-    up = rig.traffic(qos=1)
+    up = rig.traffic(qos=1, receiver_qos=0)
+    rig.cloud.save()
     sending = threading.Thread(target=up.run, args=(3,))
     sending.start()
     for _ in range(2):
