@@ -7,25 +7,30 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <sys/socket.h>
 
-enum { STATE_LISTEN = 0x0A /* net/tcp_states.h */, LINE_MAX_BYTES = 512 };
+enum { STATE_LISTEN = 0x0A /* net/tcp_states.h */, LINE_MAX_BYTES = 512, NSS_BUFFER = 16 * 1024 };
 
-/* The inode of the socket that listens there; 0: none. */
-static unsigned long find_listener(const char *table, unsigned port)
+struct listener {
+  unsigned long inode; /* 0: none */
+  uid_t uid;
+};
+
+static struct listener find_listener(const char *table, unsigned port)
 {
   char line[LINE_MAX_BYTES];
   HF_CLEANUP(hf_fclosep) FILE *file = fopen(table, "re");
   while (file && fgets(line, sizeof(line), file)) {
-    unsigned local, state;
+    unsigned local, state, uid;
     unsigned long inode;
     /* sl local_address rem_address st queues timer retransmits uid timeout inode: proc(5) */
-    if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu", &local, &state, &inode) ==
-            3 &&
+    if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %u %*u %lu", &local, &state, &uid,
+               &inode) == 4 &&
         local == port && state == STATE_LISTEN)
-      return inode;
+      return (struct listener){ inode, uid };
   }
-  return 0;
+  return (struct listener){ 0 };
 }
 
 static bool has_socket(const char *pid, const char *link)
@@ -54,15 +59,27 @@ static void describe(const char *pid, char *out, size_t size)
   snprintf(out, size, "process %.16s (%s)", pid, name);
 }
 
+/* Whose process it is, is for all to see. */
+static void describe_user(uid_t uid, char *out, size_t size)
+{
+  char buffer[NSS_BUFFER];
+  struct passwd entry, *found = NULL;
+  if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) == 0 && found)
+    snprintf(out, size, "a process of user %s", found->pw_name);
+  else
+    snprintf(out, size, "a process of user %u", (unsigned)uid);
+}
+
 bool port_owner(unsigned port, char *out, size_t size)
 {
-  unsigned long inode = find_listener("/proc/net/tcp", port);
-  inode = inode ? inode : find_listener("/proc/net/tcp6", port);
-  if (!inode)
+  struct listener listener = find_listener("/proc/net/tcp", port);
+  if (!listener.inode)
+    listener = find_listener("/proc/net/tcp6", port);
+  if (!listener.inode)
     return false;
   char link[64];
-  snprintf(link, sizeof(link), "socket:[%lu]", inode);
-  snprintf(out, size, "another process");
+  snprintf(link, sizeof(link), "socket:[%lu]", listener.inode);
+  describe_user(listener.uid, out, size);
   HF_CLEANUP(hf_closedirp) DIR *dir = opendir("/proc");
   for (const struct dirent *entry; dir && (entry = readdir(dir));)
     if (isdigit((unsigned char)entry->d_name[0]) && has_socket(entry->d_name, link)) {

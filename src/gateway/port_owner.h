@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /*
- * "process 1234 (mosquitto)"; "another process" where its owner does not let us look. False where nobody listens there, as far as
- * /proc tells.
+ * "process 1234 (mosquitto)"; "a process of user mosquitto" where its owner does not let us look. False where nobody listens
+ * there, as far as /proc tells.
  */
 bool port_owner(unsigned port, char *out, size_t size);
 
