@@ -50,7 +50,7 @@ static bool on_waiting(const char *what, unsigned seconds_left, void *arg)
 
 const struct observer *cli_progress(void)
 {
-  static const struct observer observer = { on_step, on_note, on_waiting, NULL };
+  static const struct observer observer = { .step = on_step, .note = on_note, .waiting = on_waiting };
   return &observer;
 }
 

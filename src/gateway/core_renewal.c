@@ -19,8 +19,9 @@ struct core_renewal {
   struct renewal_status status;
 };
 
-static bool is_stopping(struct core_renewal *renewal)
+static bool is_stopping(void *arg)
 {
+  struct core_renewal *renewal = arg;
   pthread_mutex_lock(&renewal->lock);
   bool stopping = renewal->stopping;
   pthread_mutex_unlock(&renewal->lock);
@@ -50,7 +51,7 @@ static hf_err look(struct core_renewal *renewal, struct renewal_status *status)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
   HF_TRY(config_load(renewal->config_path, &config));
-  const struct observer observer = { on_step, on_note, on_waiting, renewal };
+  const struct observer observer = { on_step, on_note, on_waiting, is_stopping, renewal };
   struct trial_options trial = { .observer = &observer };
   const struct renew_options options = {
     .module_path = renewal->module_path,

@@ -14,7 +14,10 @@ hf_err core_renewal_start(const struct config *config, const char *module_path, 
 void core_renewal_wake(struct core_renewal *renewal);
 void core_renewal_status(struct core_renewal *renewal, struct renewal_status *ret_status);
 
-/* Gives up what it waits for, within a second or what a CA's connection takes. NULL is fine. Returns NULL. */
+/*
+ * Gives up what it waits for, within about a second; only a trial connection is waited for (TRIAL_TIMEOUT_S). NULL is fine.
+ * Returns NULL.
+ */
 struct core_renewal *core_renewal_stop(struct core_renewal *renewal);
 
 #endif

@@ -44,6 +44,14 @@ static time_t left_s(const struct est *est)
   return est->deadline - est_clock_s();
 }
 
+static bool on_progress(void *arg, uint64_t received, uint64_t expected)
+{
+  (void)received;
+  (void)expected;
+  const struct est *est = arg;
+  return !observer_is_cancelled(est->options.observer);
+}
+
 hf_err est_open(const struct est_options *options, struct est **ret_est)
 {
   HF_CLEANUP(est_freep) struct est *est = calloc(1, sizeof(*est));
@@ -60,6 +68,8 @@ hf_err est_open(const struct est_options *options, struct est **ret_est)
     .key = options->key,
     .config = options->config,
     .timeout_s = timeout_s < HTTP_TIMEOUT_S ? timeout_s : HTTP_TIMEOUT_S,
+    .progress = on_progress,
+    .progress_arg = est,
   };
   HF_TRY(http_new(&http, &est->http));
   *ret_est = HF_TAKE(est);

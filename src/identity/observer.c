@@ -28,6 +28,11 @@ void observer_note(const struct observer *observer, const char *fmt, ...)
   observer->note(text, observer->arg);
 }
 
+bool observer_is_cancelled(const struct observer *observer)
+{
+  return observer && observer->is_cancelled && observer->is_cancelled(observer->arg);
+}
+
 hf_err observer_wait(const struct observer *observer, const char *what, unsigned seconds)
 {
   for (; seconds > 0; seconds--) {

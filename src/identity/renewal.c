@@ -49,6 +49,9 @@ static int64_t next_look(const struct config *config, const struct validity *val
 
 static void fail(hf_err e, int64_t now, struct renewal_status *status)
 {
+  /* Who ended it knows: it is neither a failure nor news. */
+  if (e.code == HF_ERR_CANCELLED)
+    return;
   status->failures++;
   status->last_result = RENEWAL_FAILED;
   status->cause = hf_err_save(e);
