@@ -126,23 +126,38 @@ static void step_done(struct pool_job *job)
 
 /* Beginning */
 
+static bool format_network(const struct in6_addr *address, struct connection *connection)
+{
+  struct in6_addr network = *address;
+  if (!IN6_IS_ADDR_V4MAPPED(address))
+    memset(network.s6_addr + 8, 0, 8);
+  return inet_ntop(AF_INET6, &network, connection->network, sizeof(connection->network));
+}
+
 static bool read_address(struct connection *connection, evutil_socket_t fd)
 {
   struct sockaddr_storage peer = { 0 };
   socklen_t len = sizeof(peer);
   if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &len) != 0)
     return false;
-  const void *bytes = peer.ss_family == AF_INET6 ? (const void *)&((struct sockaddr_in6 *)&peer)->sin6_addr
-                                                 : (const void *)&((struct sockaddr_in *)&peer)->sin_addr;
-  return inet_ntop(peer.ss_family, bytes, connection->address, sizeof(connection->address));
+  const struct in6_addr *v6 = &((const struct sockaddr_in6 *)&peer)->sin6_addr;
+  const struct in_addr *v4 = &((const struct sockaddr_in *)&peer)->sin_addr;
+  bool is_v6 = peer.ss_family == AF_INET6;
+  if (!inet_ntop(peer.ss_family, is_v6 ? (const void *)v6 : (const void *)v4, connection->address,
+                 sizeof(connection->address)))
+    return false;
+  if (is_v6)
+    return format_network(v6, connection);
+  memcpy(connection->network, connection->address, sizeof(connection->network));
+  return true;
 }
 
-static size_t count_of(const struct connections *all, const char *address)
+static size_t count_of(const struct connections *all, const char *network)
 {
   const struct connection *other;
   size_t count = 0;
   TAILQ_FOREACH(other, &all->list, entry)
-  count += strcmp(other->address, address) == 0;
+  count += strcmp(other->network, network) == 0;
   return count;
 }
 
@@ -157,7 +172,7 @@ static void on_begin(evutil_socket_t fd, short what, void *arg)
   if (connection->ssl)
     bufferevent_disable(connection->bev, EV_READ | EV_WRITE);
   set_deadline(connection, connection->ssl ? FRONT_HANDSHAKE_S : FRONT_REQUEST_S);
-  if (!read_address(connection, socket) || count_of(connection->all, connection->address) > FRONT_OF_ADDRESS_MAX ||
+  if (!read_address(connection, socket) || count_of(connection->all, connection->network) > FRONT_OF_ADDRESS_MAX ||
       (connection->ssl && !wait_for(connection, EV_READ))) {
     close_now(connection);
     return;

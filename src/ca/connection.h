@@ -22,6 +22,7 @@ struct connection {
   bool doomed;         /* to be closed once that is done */
   bool busy;           /* a request is being worked on */
   char address[64];    /* "" until it is known */
+  char network[64];    /* what counts as one peer: the address; of IPv6 its /64, which is one customer's */
 };
 
 /* A front's connections. */

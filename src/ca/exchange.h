@@ -28,7 +28,7 @@ struct exchange {
   struct hf_buf body;
   struct hf_buf credentials; /* "device\0password" of Basic; empty: none */
   char content_type[128];    /* "" none */
-  char address[64];
+  char address[64], network[64];
   X509 *client; /* NULL: none */
   long client_verdict;
   struct answer answer;

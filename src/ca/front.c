@@ -207,6 +207,12 @@ const char *front_address(struct front *front, struct evhttp_request *request)
   return connection ? connection->address : "an unknown address";
 }
 
+const char *front_network(struct front *front, struct evhttp_request *request)
+{
+  struct connection *connection = of_request(front, request);
+  return connection ? connection->network : "";
+}
+
 void front_reply(struct front *front, struct evhttp_request *request, int status, const char *reason,
                  struct evbuffer *body)
 {

@@ -52,8 +52,9 @@ size_t front_count(struct front *front);
 
 /* The request's TLS; NULL over plain HTTP. */
 SSL *front_ssl(struct front *front, struct evhttp_request *request);
-/* The peer's address. */
+/* The peer's address, and what counts as one peer: that, or an IPv6 address's /64. */
 const char *front_address(struct front *front, struct evhttp_request *request);
+const char *front_network(struct front *front, struct evhttp_request *request);
 
 /* Sends what its output headers and body hold. The client may be gone: then nothing happens. */
 void front_reply(struct front *front, struct evhttp_request *request, int status, const char *reason,

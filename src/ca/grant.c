@@ -83,23 +83,27 @@ static bool give(struct enrollment *e, const struct registry_certificate *certif
 
 /* With a one-time password */
 
+static bool is_in_time(struct enrollment *e, uint64_t wait_ms, const char *of_what)
+{
+  if (wait_ms == 0)
+    return true;
+  e->answer->retry_after_s = (unsigned)(wait_ms / 1000 + 1);
+  return answer_refuse(e->answer, 429, "Too many %s: wait %u seconds.", of_what, e->answer->retry_after_s);
+}
+
 static bool check_limits(struct enrollment *e)
 {
   uint64_t now = steady_ms();
   uint64_t device = throttle_wait(e->limits->devices, e->from->device, now);
-  uint64_t address = throttle_wait(e->limits->addresses, e->from->address, now);
-  uint64_t wait = device > address ? device : address;
-  if (wait == 0)
-    return true;
-  e->answer->retry_after_s = (unsigned)(wait / 1000 + 1);
-  return answer_refuse(e->answer, 429, "Too many wrong passwords: wait %u seconds.", e->answer->retry_after_s);
+  uint64_t address = throttle_wait(e->limits->addresses, e->from->network, now);
+  return is_in_time(e, device > address ? device : address, "wrong passwords");
 }
 
 static bool wrong_password(struct enrollment *e, const char *why)
 {
   uint64_t now = steady_ms();
   throttle_fail(e->limits->devices, e->from->device, now);
-  throttle_fail(e->limits->addresses, e->from->address, now);
+  throttle_fail(e->limits->addresses, e->from->network, now);
   e->answer->authenticate = true;
   return answer_refuse(e->answer, 401, "%s", why);
 }
@@ -254,11 +258,13 @@ static bool enroll_again(struct enrollment *e)
   HF_CLEANUP(hf_buf_free) struct hf_buf der = HF_BUF(REGISTRY_DER_MAX), new_der = HF_BUF(REGISTRY_DER_MAX);
   struct registry_certificate client = { .device = "" }, described;
   if (!find_client(e, &client, &der) || !check_client(e, &client) ||
-      !grant_check_same(e->request, e->from->client, e->answer))
+      !grant_check_same(e->request, e->from->client, e->answer) ||
+      !is_in_time(e, throttle_wait(e->limits->renewals, client.device, steady_ms()), "renewals"))
     return false;
   hf_err error = issue_again(e, &new_der, &described);
   if (hf_failed(error))
     return answer_fail(e->answer, error, "issuing a certificate");
+  throttle_fail(e->limits->renewals, client.device, steady_ms());
   return give(e, &described, "by certificate");
 }
 

@@ -28,11 +28,13 @@ struct grant_request {
   const char *password; /* and password */
   X509 *client;         /* the certificate that TLS was spoken with: the peer has its key */
   long client_verdict;  /* X509_V_OK, or why TLS does not take it */
-  const char *address;  /* the peer's */
+  const char *address;  /* the peer's, */
+  const char *network;  /* and what counts as one peer */
 };
 
 struct grant_limits {
-  struct throttle *devices, *addresses;
+  struct throttle *devices, *addresses; /* of wrong passwords */
+  struct throttle *renewals;            /* of a device */
 };
 
 /*

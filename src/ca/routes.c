@@ -45,6 +45,7 @@ static void run_enroll(struct exchange *x)
     .client = x->client,
     .client_verdict = x->client_verdict,
     .address = x->address,
+    .network = x->network,
   };
   grant(x->authority, x->limits, &request, &x->answer);
 }

@@ -33,21 +33,32 @@ static hf_err add_name(struct server_names *all, const char *name)
   return HF_OK;
 }
 
-static hf_err read_names(const struct config *config, struct server_names *all)
+static hf_err cut_names(const char *host, const char *list, struct server_names *all)
 {
-  static const char local[] = "localhost,127.0.0.1,::1";
-  const char *set = config_get(config, CONFIG_CA_SERVER_NAMES);
-  char host[256] = "", *rest = NULL;
-  if (!set && gethostname(host, sizeof(host) - 1) == 0 && host[0] && strcmp(host, "localhost") != 0)
-    snprintf(all->list, sizeof(all->list), "%s,%s", host, local);
-  else
-    snprintf(all->list, sizeof(all->list), "%s", set ? set : local);
+  HF_CLEANUP(profile_alt_names_freep) GENERAL_NAMES *parsed = NULL;
+  char *rest = NULL;
+  *all = (struct server_names){ .list = "" };
+  snprintf(all->list, sizeof(all->list), "%s%s%s", host, host[0] ? "," : "", list);
   for (char *name = strtok_r(all->list, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
     HF_TRY(add_name(all, name));
   const char *first = strchr(all->texts[0], ':') + 1;
   all->names.common_name = strlen(first) <= PROFILE_CN_MAX ? first : "holdfast-ca";
   all->names.alt_names = all->alt_names;
-  return HF_OK;
+  return profile_alt_names(&all->names, &parsed);
+}
+
+/* A host may have a name that is none in DNS: then it goes without. */
+static hf_err read_names(const struct config *config, struct server_names *all)
+{
+  static const char local[] = "localhost,127.0.0.1,::1";
+  const char *set = config_get(config, CONFIG_CA_SERVER_NAMES);
+  char host[256] = "";
+  if (set)
+    return cut_names("", set, all);
+  if (gethostname(host, sizeof(host) - 1) == 0 && strcmp(host, "localhost") != 0 && !strchr(host, ',') &&
+      !hf_failed(cut_names(host, local, all)))
+    return HF_OK;
+  return cut_names("", local, all);
 }
 
 /* The certificate that is there */

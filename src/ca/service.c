@@ -12,6 +12,9 @@ enum { CREDENTIALS_MAX = 512 };
 /* Wrong passwords that are free, and how long each further one is remembered. */
 enum { DEVICE_BURST = 10, DEVICE_INTERVAL_MS = 10000, ADDRESS_BURST = 20, ADDRESS_INTERVAL_MS = 3000 };
 
+/* Renewals of one device: nobody needs more, and each stays in the registry. */
+enum { RENEWAL_BURST = 500, RENEWAL_INTERVAL_MS = 60000 };
+
 struct service {
   struct authority *authority;
   struct pool *pool;
@@ -71,6 +74,7 @@ static bool read_request(struct exchange *x)
   const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(x->request));
   const char *type = header(x, "Content-Type");
   snprintf(x->address, sizeof(x->address), "%s", front_address(x->front, x->request));
+  snprintf(x->network, sizeof(x->network), "%s", front_network(x->front, x->request));
   snprintf(x->content_type, sizeof(x->content_type), "%s", type ? type : "");
   x->route = route_find(x, path ? path : "", evhttp_request_get_command(x->request), ssl != NULL);
   if (!x->route)
@@ -208,6 +212,7 @@ hf_err service_new(struct authority *authority, struct pool *pool, struct servic
   service->pool = pool;
   HF_TRY(throttle_new(DEVICE_BURST, DEVICE_INTERVAL_MS, &service->limits.devices));
   HF_TRY(throttle_new(ADDRESS_BURST, ADDRESS_INTERVAL_MS, &service->limits.addresses));
+  HF_TRY(throttle_new(RENEWAL_BURST, RENEWAL_INTERVAL_MS, &service->limits.renewals));
   *ret_service = HF_TAKE(service);
   return HF_OK;
 }
@@ -219,6 +224,7 @@ struct service *service_free(struct service *service)
   authority_unref(service->authority);
   throttle_free(service->limits.devices);
   throttle_free(service->limits.addresses);
+  throttle_free(service->limits.renewals);
   free(service);
   return NULL;
 }

@@ -2,7 +2,7 @@
 /* The registry: what it acknowledged is there after a kill, a password works once, damage is told apart from nothing. */
 #include "hf_test.h"
 
-#include "ca/registry.h"
+#include "ca/registry_private.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -311,6 +311,21 @@ static void test_flipped_bit(void **state)
   assert_hf_err(registry_certificate_get(registry, &certificate.serial, &found, &certificate, &der), REGISTRY);
 }
 
+static hf_err put_newer_format(struct store_txn *txn, void *arg)
+{
+  (void)arg;
+  return registry_number_put(txn, "format", 2);
+}
+
+static void test_newer_format(void **state)
+{
+  struct registry *registry = *state, *other;
+  assert_hf_ok(store_write(registry->store, put_newer_format, NULL));
+  *state = registry_close(registry);
+  assert_hf_err(registry_open(dir, &other), REGISTRY_VERSION);
+  assert_hf_err(registry_create(dir), ID_EXISTS);
+}
+
 /* Enrols devices until it is killed; tells of each that was acknowledged. */
 static void child(int out, unsigned from)
 {
@@ -403,7 +418,8 @@ int main(void)
     REGISTRY_TEST(test_revoked_device), REGISTRY_TEST(test_expiring),
     REGISTRY_TEST(test_requests),       REGISTRY_TEST(test_crl),
     REGISTRY_TEST(test_created_once),   REGISTRY_TEST(test_truncated),
-    REGISTRY_TEST(test_flipped_bit),    REGISTRY_TEST(test_killed),
+    REGISTRY_TEST(test_flipped_bit),    REGISTRY_TEST(test_newer_format),
+    REGISTRY_TEST(test_killed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
