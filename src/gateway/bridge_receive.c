@@ -18,11 +18,14 @@ static hf_err acknowledge(struct side *side, const struct mqtt_publish *publish)
   return answer(side, publish->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, publish->packet_id);
 }
 
-/* A message with QoS 2 that is here already, and whose PUBREC the sender has not seen. */
+/*
+ * A message with QoS 2 that is here already, and whose PUBREC the sender has not seen: sent again, it has DUP (MQTT 5, 3.3.1.1).
+ * One without is another: its sender was killed, and has come back with a session from before it used that id.
+ */
 static bool is_repeated(struct side *side, const struct mqtt_publish *publish)
 {
   bool has = false;
-  if (publish->qos != 2)
+  if (publish->qos != 2 || !publish->dup)
     return false;
   hf_err e = spool_received_has(side->bridge->spool, side->receives->queue, publish->packet_id, &has);
   return !hf_failed(e) && has;

@@ -2,6 +2,7 @@
 """The bridge between two stock brokers, and what happens to its messages when something dies, hangs or refuses."""
 
 import os
+import socket
 import struct
 import subprocess
 import threading
@@ -507,6 +508,25 @@ def test_a_message_that_comes_twice_with_qos_2_is_stored_once(rig, fake):
     rig.bridge.wait_drained()
     wait_until(lambda: len(heard.messages) >= 2, "both messages")
     assert [message.payload for message in heard.messages] == [b"once", b"another"]
+
+
+def test_a_broker_that_forgot_an_id_may_use_it_again(rig, fake):
+    """It was killed, and is back with a session from before: its next message with that id is another one."""
+    cloud = fake()
+    start_at(rig, cloud)
+    heard = rig.client(rig.local.port, "hears", subscriptions=["local/down/#"])
+    received = []
+    cloud.swallow = lambda kind, flags, body: kind == mqtt_kit.PUBREC and not received.append(struct.unpack_from(">H", body)[0])
+    cloud.send("cloud/down/x", b"before", qos=2, packet_id=11)
+    wait_until(lambda: received == [11], "PUBREC")
+    cloud.swallow = lambda kind, flags, body: False
+    connects = len(cloud.connects)
+    cloud.stream.sock.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: len(cloud.connects) > connects and cloud.stream, "connection")
+    rig.bridge.wait_up()
+    cloud.send("cloud/down/x", b"after", qos=2, packet_id=11)
+    wait_until(lambda: len(heard.messages) == 2, "both messages")
+    assert [message.payload for message in heard.messages] == [b"before", b"after"]
 
 
 def test_after_pubrel_only_pubrel_is_sent_again(rig, fake):
