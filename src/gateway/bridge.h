@@ -28,6 +28,9 @@ struct bridge_options {
   int64_t reconnect_min_ms, reconnect_max_ms;
   const char *spool_dir;
   struct spool_options spool;
+  /* In the bridge's thread, each time that the local broker has all its subscriptions: what that broker should not forget. */
+  void (*on_subscribed)(void *arg); /* NULL: nobody wants to know */
+  void *arg;
 };
 
 struct bridge_side_status {

@@ -41,6 +41,8 @@ hf_err bridge_settings_new(const struct bridge_options *options, struct bridge_s
   settings->reconnect_min_ms = options->reconnect_min_ms;
   settings->reconnect_max_ms = options->reconnect_max_ms;
   settings->spool = options->spool;
+  settings->on_subscribed = options->on_subscribed;
+  settings->arg = options->arg;
   HF_TRY(topic_rules_parse(options->topics, options->device_id, &settings->rules));
   HF_TRY(copy_local(options, settings));
   struct link_options cloud = options->links[BRIDGE_CLOUD];

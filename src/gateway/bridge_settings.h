@@ -18,6 +18,8 @@ struct bridge_settings {
   unsigned window;
   int64_t reconnect_min_ms, reconnect_max_ms;
   struct spool_options spool;
+  void (*on_subscribed)(void *arg);
+  void *arg;
 };
 
 hf_err bridge_settings_new(const struct bridge_options *options, struct bridge_settings **ret_settings);

@@ -154,5 +154,8 @@ hf_err side_take_suback(struct side *side, const struct mqtt_packet *packet)
       bridge_session_subscribed(&side->bridge->session, side->index, hf_slice(side->filters.data, side->filters.len));
   if (hf_failed(e))
     hf_ignore(hf_log_err(e, "noting the subscriptions")); /* they are made; the next connection tries again */
+  const struct bridge_settings *settings = side->bridge->settings;
+  if (side->index == BRIDGE_LOCAL && settings->on_subscribed)
+    settings->on_subscribed(settings->arg);
   return HF_OK;
 }

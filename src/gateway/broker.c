@@ -238,6 +238,12 @@ hf_err broker_reload(struct broker *broker, const struct config *config)
   return HF_OK;
 }
 
+void broker_save(const struct broker *broker)
+{
+  if (broker->child.pid)
+    kill(broker->child.pid, SIGUSR1); /* mosquitto(8) */
+}
+
 struct broker *broker_stop(struct broker *broker)
 {
   if (!broker)

@@ -24,6 +24,9 @@ hf_err broker_start(const struct config *config, struct broker **ret_broker);
 /* Takes up what has changed; what runs goes on where that can be. On failure all is as it was. */
 hf_err broker_reload(struct broker *broker, const struct config *config);
 
+/* Has it put on disk what it holds: sessions, which it would forget if it were killed. One that is not ours minds that itself. */
+void broker_save(const struct broker *broker);
+
 /* Ends it, and waits until it has saved what it holds. NULL is fine. */
 struct broker *broker_stop(struct broker *broker);
 HF_DEFINE_CLEANUP(struct broker, broker_stop)

@@ -136,6 +136,7 @@ static hf_err start(struct core *core, const char *path)
   HF_TRY(program_module(core->config, getenv("HOLDFAST_MODULE"), core->module_path, sizeof(core->module_path)));
   HF_TRY(program_start(core->config, core->module_path));
   HF_TRY(broker_start(core->config, &core->broker));
+  HF_TRY(core_bridges_init(&core->bridges));
   HF_TRY(core_bridges_apply(&core->bridges, core->config));
   HF_TRY(core_renewal_start(core->config, core->module_path, &core->renewal));
   core->stamp = stamp_of(core->config);
@@ -145,10 +146,12 @@ static hf_err start(struct core *core, const char *path)
 
 static void loop(struct core *core)
 {
-  enum { SIGNALS, STATUS, BROKER, POLLED = BROKER + BROKER_POLLED };
+  enum { SIGNALS, STATUS, BRIDGES, BROKER, POLLED = BROKER + BROKER_POLLED };
   while (!core->stopping) {
     struct pollfd polled[POLLED] = {
-      [SIGNALS] = { .fd = core->signals, .events = POLLIN }, [STATUS] = { .fd = core->status_socket, .events = POLLIN }
+      [SIGNALS] = { .fd = core->signals, .events = POLLIN },
+      [STATUS] = { .fd = core->status_socket, .events = POLLIN },
+      [BRIDGES] = { .fd = core->bridges.subscribed, .events = POLLIN },
     };
     broker_polled(core->broker, &polled[BROKER]);
     int64_t until = broker_next_tick(core->broker), now = net_now_ms();
@@ -157,6 +160,8 @@ static void loop(struct core *core)
     poll(polled, POLLED, until > now ? (int)(until - now) : 0);
     obey_signals(core);
     broker_tick(core->broker);
+    if (core_bridges_subscribed(&core->bridges))
+      broker_save(core->broker);
     const struct core_status status = { .config = core->config,
                                         .started_s = core->started_s,
                                         .broker = core->broker,
@@ -193,7 +198,7 @@ static void tell_failure(hf_err e)
 
 hf_err core_run(const char *path)
 {
-  struct core core = { .pid_file = -1, .signals = -1, .status_socket = -1 };
+  struct core core = { .pid_file = -1, .signals = -1, .status_socket = -1, .bridges = CORE_BRIDGES_NONE };
   hf_err e = start(&core, path);
   if (hf_failed(e)) {
     const struct hf_err_saved saved = hf_err_save(e);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/core_bridges.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "gateway/cloud_link.h"
 #include "gateway/net.h"
 #include "identity/certificate.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <sys/eventfd.h>
 
 enum { CLIENT_ID_MAX = 64, RETRY_MS = 10000 };
 
@@ -17,6 +20,24 @@ static struct spool_options spool_options(const struct config *config)
   return (struct spool_options){ .max_size = config_get_number(config, CONFIG_MQTT_BRIDGE_SPOOL_MAX_SIZE),
                                  .overflow = refuse ? SPOOL_REFUSE_NEWEST : SPOOL_DROP_OLDEST,
                                  .durability = power ? SPOOL_POWER : SPOOL_PROCESS };
+}
+
+hf_err core_bridges_init(struct core_bridges *bridges)
+{
+  bridges->subscribed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return bridges->subscribed >= 0 ? HF_OK : hf_fail_errno(errno, "an eventfd");
+}
+
+static void on_subscribed(void *arg)
+{
+  const struct core_bridges *bridges = arg;
+  eventfd_write(bridges->subscribed, 1);
+}
+
+bool core_bridges_subscribed(struct core_bridges *bridges)
+{
+  eventfd_t count;
+  return eventfd_read(bridges->subscribed, &count) == 0;
 }
 
 static int64_t milliseconds(const struct config *config, enum config_key key)
@@ -54,6 +75,8 @@ static hf_err apply(struct core_bridges *bridges, size_t i, const struct config 
     .reconnect_max_ms = milliseconds(config, CONFIG_MQTT_BRIDGE_RECONNECT_MAXIMUM),
     .spool_dir = dir,
     .spool = spool_options(config),
+    .on_subscribed = on_subscribed,
+    .arg = bridges,
   };
   return bridges->running[i] ? bridge_reload(bridges->running[i], &options)
                              : bridge_start(&options, &bridges->running[i]);
@@ -126,4 +149,5 @@ void core_bridges_stop(struct core_bridges *bridges)
 {
   for (size_t i = 0; i < CONFIG_CLOUD_COUNT; i++)
     bridges->running[i] = bridge_stop(bridges->running[i]);
+  hf_closep(&bridges->subscribed);
 }

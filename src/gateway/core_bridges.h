@@ -10,7 +10,15 @@ struct core_bridges {
   struct bridge *running[CONFIG_CLOUD_COUNT];     /* NULL: none runs */
   struct hf_err_saved causes[CONFIG_CLOUD_COUNT]; /* why, though it should */
   int64_t retry_ms;
+  int subscribed; /* an eventfd: a bridge has subscribed at the local broker, which should put that on disk */
 };
+
+#define CORE_BRIDGES_NONE ((struct core_bridges){ .subscribed = -1 })
+
+hf_err core_bridges_init(struct core_bridges *bridges);
+
+/* Whether one has subscribed since this was asked last. */
+bool core_bridges_subscribed(struct core_bridges *bridges);
 
 /*
  * Starts, changes and ends bridges until they are as the configuration says. Goes on with the others where one fails, and gives the

@@ -342,6 +342,28 @@ def test_what_was_acknowledged_outlives_the_core(bridged, make_broker, free_port
 
 
 @one_module
+def test_a_killed_broker_has_not_forgotten_the_bridge(bridged, make_broker, free_port, server):  # noqa: F811
+    """What is published once the broker is there again, and before the bridge is, waits for the bridge."""
+    plain = free_port()
+    cloud = make_broker(lines=["allow_anonymous true", f"listener {plain} 127.0.0.1"])
+    bridged.set(mqtt__url=f"localhost:{cloud.port}", mqtt__bridge__enabled="true", mqtt__bridge__topics="# out 1 up/ seen/")
+    bridged.run()
+    bridged.wait_up()
+    wait_until((bridged.data / "mosquitto/mosquitto.db").exists, "saved session", 5)
+    mosquitto = bridged.broker["pid"]
+    bridged.kill(signal.SIGSTOP)
+    os.kill(mosquitto, signal.SIGKILL)
+    between = server(["mosquitto", "-c", bridged.run_path / "mosquitto.conf"], port=bridged.port)
+    with client(bridged.port) as mqtt:
+        assert mqtt.publish("up/x", "while the bridge is away", tag=1)
+        wait_until(lambda: 1 in mqtt.acknowledged, "acknowledgement")
+    between.stop()
+    with client(plain, "seer", subscriptions=["seen/#"]) as seer:
+        bridged.kill(signal.SIGCONT)
+        wait_until(lambda: [message.payload for message in seer.messages] == [b"while the bridge is away"], "the message")
+
+
+@one_module
 def test_a_damaged_spool_stops_its_bridge_alone(bridged, make_broker):  # noqa: F811
     cloud = make_broker()
     bridged.set(mqtt__url=f"localhost:{cloud.port}", mqtt__bridge__enabled="true")
