@@ -141,6 +141,7 @@ random_pin() {
 background() { # NAME COMMAND...
   log=$work/logs/$1
   shift
+  : >"$log" # before it runs: what an earlier one said is not taken for its words
   "$@" >"$log" 2>&1 </dev/null &
   children="$children $!"
 }
