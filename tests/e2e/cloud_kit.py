@@ -5,6 +5,7 @@ Azure do; and the HTTP proxy in front of it."""
 import base64
 import socket
 import threading
+import time
 
 import mqtt_kit
 
@@ -77,11 +78,13 @@ class Aws(Cloud):
     filters = ["thinedge/#"]
 
 
-def pump(source, target):
-    """Hands on all that comes, until either end closes."""
+def pump(source, target, rate=None):
+    """Hands on all that comes, until either end closes. rate: bytes a second."""
     try:
-        while data := source.recv(65536):
+        while data := source.recv(4096 if rate else 65536):
             target.sendall(data)
+            if rate:
+                time.sleep(len(data) / rate)
     except OSError:
         pass
     for end in (source, target):
@@ -106,6 +109,41 @@ class Acceptor(threading.Thread):
             except OSError:
                 return
             threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
+
+
+class Line(Acceptor):
+    """A line to a server's port that can be cut, or be slow from the client on: rate, in bytes a second."""
+
+    def __init__(self, server_port, rate=None):
+        super().__init__()
+        self.server_port, self.rate, self.open = server_port, rate, []
+        if rate:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.start()
+
+    def handle(self, client):
+        try:
+            server = socket.create_connection(("127.0.0.1", self.server_port))
+        except OSError:
+            client.close()
+            return
+        self.open += [client, server]
+        threading.Thread(target=pump, args=(server, client), daemon=True).start()
+        pump(client, server, self.rate)
+        client.close()
+        server.close()
+
+    def cut(self):
+        ends, self.open = self.open, []
+        for end in ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+        self.cut()
 
 
 class Proxy(Acceptor):

@@ -13,6 +13,7 @@ import pytest
 import bridge_kit
 import mqtt_kit
 from bridge_kit import Bridge, Mosquitto, Traffic, wait_until
+from cloud_kit import Line
 
 HEALTH = "te/device/main/service/holdfast-bridge-test/status/health"
 
@@ -73,6 +74,19 @@ def fake():
     yield make
     for broker in started:
         broker.close()
+
+
+@pytest.fixture
+def line():
+    made = []
+
+    def make(*args, **options):
+        made.append(Line(*args, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 def settle(rig, traffics, timeout=30):
@@ -213,6 +227,37 @@ def test_the_cloud_hangs(rig):
     settle(rig, [up])
     count = up.count()
     assert count.lost == 0 and count.disordered == 0, count
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_both_lines_are_cut_again_and_again(rig, line, qos):
+    to_local, to_cloud = line(rig.local.port), line(rig.cloud.port)
+    rig.start(local_port=to_local.port, cloud_port=to_cloud.port, min_ms=10, max_ms=50)
+    up, down = rig.traffic(qos=qos), rig.traffic_down(qos=qos)
+    sending = [threading.Thread(target=flow.run, args=(3,)) for flow in (up, down)]
+    for thread in sending:
+        thread.start()
+    cuts = 0
+    while any(thread.is_alive() for thread in sending):
+        time.sleep(0.07 + 0.03 * (cuts % 4))
+        (to_local if cuts % 2 else to_cloud).cut()
+        cuts += 1
+    settle(rig, [up, down])
+    for flow in (up, down):
+        count = flow.count()
+        assert count.lost == 0 and count.disordered == 0, (cuts, count)
+        if qos == 2:
+            assert count.twice == 0, (cuts, count)
+    assert cuts >= 15
+
+
+def test_a_slow_line_is_not_a_dead_one(rig, line):
+    to_cloud = line(rig.cloud.port, rate=50000)
+    rig.start(cloud_port=to_cloud.port, keepalive=1)
+    sends = rig.client(rig.local.port, "sends")
+    sends.publish("local/up/big", os.urandom(250000))
+    rig.bridge.wait("message passed on", out__received=1, out__queued=0)
+    assert rig.bridge.log.count("connected to the cloud") == 1 and "silent" not in rig.bridge.log
 
 
 @pytest.mark.parametrize("qos", [1, 2])
