@@ -194,8 +194,7 @@ static void what_root_writes_keeps_or_takes_its_owner(void **state)
 {
   (void)state;
   enum { OTHER = 12345, THIRD = 12346 };
-  if (geteuid() != 0)
-    skip();
+  skip_where(geteuid() != 0, "needs root");
   write_text("mine", "x");
   assert_int_equal(owner_of(in_dir("mine")), 0);
   assert_int_equal(chown(in_dir(""), OTHER, OTHER), 0);
