@@ -76,6 +76,15 @@ def needs(path):
         pytest.skip(f"there is no {path} here")
 
 
+def namespaces(*kinds):
+    """The command in front of one that has namespaces of its own; skips the test where there are none: a chroot's root is no mount
+    point, and then others would see what is mounted."""
+    command = ["unshare", *kinds, *([] if os.getuid() == 0 else ["--map-root-user"])]
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip(f"no namespaces here: {' '.join(command)}")
+    return command
+
+
 # Running programs
 
 @dataclasses.dataclass

@@ -17,7 +17,7 @@ import pytest
 
 import piv_card
 from agent_kit import Agent
-from conftest import PIN, SO_PIN, Module, Server, built, clean_env, find_module, run_command
+from conftest import PIN, SO_PIN, Module, Server, built, clean_env, find_module, namespaces, run_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,14 +213,6 @@ class Card:
         return answer["result"]
 
 
-def namespaces():
-    """The command in front of piv_card.py, where this user may have namespaces."""
-    command = ["unshare", "--mount", "--net", *([] if os.getuid() == 0 else ["--map-root-user"])]
-    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("a reader of the tests' own needs root, or user namespaces")
-    return command
-
-
 @pytest.fixture(scope="session")
 def card():
     """A virtual YubiKey in a reader, started once for all tests."""
@@ -228,7 +220,7 @@ def card():
         if not os.path.exists(path):
             pytest.skip(f"{path} is not installed (package {package})")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="hf-card-"))
-    reader = Server([*namespaces(), sys.executable, piv_card.__file__, directory], clean_env(directory), directory, directory / "log",
+    reader = Server([*namespaces("--mount", "--net"), sys.executable, piv_card.__file__, directory], clean_env(directory), directory, directory / "log",
                     stdin=subprocess.PIPE)
     reader.wait_for((directory / "control.sock").exists, "control.sock", 10)
     yield Card(directory)

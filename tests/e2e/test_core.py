@@ -131,10 +131,9 @@ def test_a_port_that_is_taken(core):
     core.command("start")
 
 
-@as_root
 def test_no_mosquitto(core):
     """In a namespace of its own, where the folder that Debian has it in is empty."""
-    core.prefix = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /usr/sbin && exec \"$@\"", "sh"]
+    core.prefix = [*conftest.namespaces("--mount"), "sh", "-c", "mount -t tmpfs none /usr/sbin && exec \"$@\"", "sh"]
     starts_not(core, 1, "mosquitto, the local MQTT broker", "apt-get install mosquitto")
 
 
