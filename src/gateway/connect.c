@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/connect_private.h"
+#include "gateway/mosquitto.h"
 #include "gateway/net.h"
 
 #include <stdarg.h>
@@ -129,7 +130,8 @@ static hf_err summarise(const struct connect *c)
   if (uri)
     HF_TRY(uri_redact(uri, &shown));
   char mosquitto[64];
-  connect_mosquitto_version(mosquitto, sizeof(mosquitto));
+  if (hf_failed(mosquitto_version(mosquitto, sizeof(mosquitto))))
+    snprintf(mosquitto, sizeof(mosquitto), "<not installed>");
   const char *shown_uri = hf_buf_str(&shown), *proxy = config_get(c->config, CONFIG_PROXY_ADDRESS);
   const struct {
     const char *name, *value;

@@ -79,7 +79,6 @@ hf_err connect_publish(struct connect *c);
 hf_err connect_verify(struct connect *c);
 
 /* connect_service.c: holdfast-core, the local broker and the bridge. */
-void connect_mosquitto_version(char *out, size_t size);
 hf_err connect_look_for_bridge(struct connect *c);
 void connect_restore(struct connect *c);
 bool connect_has_own_broker(const struct connect *c);

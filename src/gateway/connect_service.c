@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* On this device: holdfast-core, the local broker and the bridge. */
-#include "base/process.h"
-#include "gateway/broker_child.h"
 #include "gateway/connect_private.h"
 #include "gateway/core_state.h"
 #include "gateway/net.h"
 
 #include <poll.h>
 
-enum { POLL_MS = 100, TRY_MS = 2000, VERSION_TIMEOUT_S = 5, VERSION_OUTPUT_MAX = 64 * 1024 };
-
-void connect_mosquitto_version(char *out, size_t size)
-{
-  static const char mark[] = "mosquitto version ";
-  const char *const argv[] = { broker_child_program(), "-h", NULL };
-  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(VERSION_OUTPUT_MAX);
-  int status;
-  const char *at = NULL;
-  if (!hf_failed(hf_process_run(argv, VERSION_TIMEOUT_S, &text, &status)) && hf_buf_str(&text))
-    at = strstr(hf_buf_str(&text), mark);
-  if (at)
-    snprintf(out, size, "%.*s", (int)strcspn(at + sizeof(mark) - 1, " \r\n"), at + sizeof(mark) - 1);
-  else
-    snprintf(out, size, "<not installed>");
-}
+enum { POLL_MS = 100, TRY_MS = 2000 };
 
 static bool is_enabled(const struct config *config, const struct cloud *cloud)
 {
