@@ -106,6 +106,10 @@
   X(DEVICE_MEMORY, "device-memory", 0x031, 1, "the HSM is full",                                                       \
     "Delete what is no longer needed, or use a larger token.")                                                         \
   X(DEVICE_REMOVED, "device-removed", 0x032, 3, "the HSM was removed", "Connect it again.")                            \
+  X(ENCRYPTED_DATA_INVALID, "encrypted-data-invalid", 0x040, 1, "the encrypted data is not valid for this key",        \
+    "Check that it was encrypted for this key, in this way.")                                                          \
+  X(ENCRYPTED_DATA_LEN_RANGE, "encrypted-data-len-range", 0x041, 1, "the encrypted data has the wrong length",         \
+    "Check that it was encrypted for this key, in this way.")                                                          \
   X(FUNCTION_CANCELED, "function-canceled", 0x050, 1, "the operation was cancelled", "Start it again.")                \
   X(FUNCTION_NOT_PARALLEL, "function-not-parallel", 0x051, 1, "no function runs in parallel",                          \
     "Nothing needs to be done.")                                                                                       \

@@ -230,6 +230,16 @@ hf_err key_decode(struct kind kind, const struct attrs *open, const struct attrs
   return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "key type 0x%lx is not for this operation", kind.key_type);
 }
 
+hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_peer)
+{
+  HF_CLEANUP(attrs_free) struct attrs open = ATTRS_EMPTY;
+  struct hf_slice params = { 0 };
+  (void)attrs_get(own, CKA_EC_PARAMS, &params);
+  HF_TRY(attrs_set(&open, CKA_EC_PARAMS, params));
+  HF_TRY(attrs_set(&open, CKA_EC_POINT, point));
+  return key_decode((struct kind){ CKO_PUBLIC_KEY, CKK_EC }, &open, &ATTRS_EMPTY, ret_peer);
+}
+
 static hf_err set_number(struct attrs *attrs, CK_ATTRIBUTE_TYPE type, const BIGNUM *bn, size_t padded)
 {
   uint8_t bytes[NUMBER_MAX];

@@ -23,6 +23,9 @@ hf_err curve_find(CK_KEY_TYPE type, struct hf_slice params, const struct curve *
 /* Checks what it is given: a point that is not on its curve, numbers that are no key give ATTRIBUTE_VALUE_INVALID. */
 hf_err key_decode(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key);
 
+/* The public key at a point of the curve of an EC key (its open half), the point bare or as a DER OCTET STRING. Fails as key_decode. */
+hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_peer);
+
 /* Makes a key pair and adds its parts to the halves of the two objects (made by policy_make). The public one's
  * CKA_EC_PARAMS is the curve's. */
 hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, struct attr_halves *private);

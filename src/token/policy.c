@@ -20,7 +20,7 @@ enum { OF_RSA = 1 << 0, OF_EC = 1 << 1, OF_SYMMETRIC = 1 << 2, OF_ANY = OF_RSA |
 enum {
   CREATE_MUST = 1 << 0,   /* C_CreateObject needs it */
   CREATE_NOT = 1 << 1,    /* and must not have it */
-  GENERATE_NOT = 1 << 2,  /* C_GenerateKey and C_GenerateKeyPair must not have it */
+  GENERATE_NOT = 1 << 2,  /* C_GenerateKey, C_GenerateKeyPair and C_DeriveKey must not have it */
   MAY_SET = 1 << 3,       /* C_SetAttributeValue may change it */
   ONLY_TO_TRUE = 1 << 4,  /* ... in this direction only */
   ONLY_TO_FALSE = 1 << 5, /* ... or this */
@@ -393,6 +393,14 @@ hf_err policy_make(enum origin origin, struct kind kind, const CK_ATTRIBUTE *tmp
   *ret_halves = halves;
   halves = (struct attr_halves){ ATTRS_EMPTY, ATTRS_EMPTY };
   return HF_OK;
+}
+
+hf_err policy_inherit(const struct attrs *base, struct attrs *open)
+{
+  bool sensitive = attrs_true(base, CKA_ALWAYS_SENSITIVE) && attrs_true(open, CKA_SENSITIVE);
+  bool stays = attrs_true(base, CKA_NEVER_EXTRACTABLE) && !attrs_true(open, CKA_EXTRACTABLE);
+  HF_TRY(attrs_set_bool(open, CKA_ALWAYS_SENSITIVE, sensitive));
+  return attrs_set_bool(open, CKA_NEVER_EXTRACTABLE, stays);
 }
 
 static hf_err may_change(const struct rule *rule, const CK_ATTRIBUTE *attr, struct hf_slice before,

@@ -6,7 +6,7 @@
 #include "token/attrs.h"
 
 /* How an object comes to be (PKCS #11 v3.0, section 4.1, table 11's footnotes). */
-enum origin { ORIGIN_CREATE, ORIGIN_GENERATE };
+enum origin { ORIGIN_CREATE, ORIGIN_GENERATE, ORIGIN_DERIVE };
 
 struct kind {
   CK_OBJECT_CLASS class;
@@ -31,6 +31,9 @@ hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, const struct kind *
  */
 hf_err policy_make(enum origin origin, struct kind kind, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so,
                    struct attr_halves *ret_halves);
+
+/* What a derived key takes over from its base: CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE, as far as they hold for itself. */
+hf_err policy_inherit(const struct attrs *base, struct attrs *open);
 
 /* Applies a template to an existing object's open half: C_SetAttributeValue, or C_CopyObject with copy. */
 hf_err policy_change(struct attrs *open, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so, bool copy);

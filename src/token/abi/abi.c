@@ -264,6 +264,58 @@ EXPORT CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_ATTRIBUT
       abi_generate_pair(s, m, public, public_count, private, private_count, public_key, private_key));
 }
 
+EXPORT CK_RV C_EncryptInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+  ABI_SESSION(h, true, op_begin(s, OP_ENCRYPT, m, key));
+}
+
+EXPORT CK_RV C_Encrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                       unsigned long *out_len)
+{
+  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_ENCRYPT, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_EncryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                             unsigned long *out_len)
+{
+  (void)out;
+  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_update(s, OP_ENCRYPT, hf_slice(in, len)));
+}
+
+EXPORT CK_RV C_EncryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
+{
+  ABI_SESSION(h, out_len, op_finish(s, OP_ENCRYPT, out, out_len));
+}
+
+EXPORT CK_RV C_DecryptInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+  ABI_SESSION(h, true, op_begin(s, OP_DECRYPT, m, key));
+}
+
+EXPORT CK_RV C_Decrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                       unsigned long *out_len)
+{
+  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_DECRYPT, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_DecryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                             unsigned long *out_len)
+{
+  (void)out;
+  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_update(s, OP_DECRYPT, hf_slice(in, len)));
+}
+
+EXPORT CK_RV C_DecryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
+{
+  ABI_SESSION(h, out_len, op_finish(s, OP_DECRYPT, out, out_len));
+}
+
+EXPORT CK_RV C_DeriveKey(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *tmpl,
+                         unsigned long count, CK_OBJECT_HANDLE *key)
+{
+  ABI_SESSION(h, m && key && abi_template(tmpl, count), op_derive(s, m, base, tmpl, count, key));
+}
+
 static hf_err seed_refused(void)
 {
   return hf_fail(HF_ERR_RANDOM_SEED_NOT_SUPPORTED, "the system seeds the generator");
@@ -303,14 +355,6 @@ typedef unsigned long ulong_t;
 
 ABI_NOT_SUPPORTED(C_GetOperationState, byte *state, ulong_t *len)
 ABI_NOT_SUPPORTED(C_SetOperationState, byte *state, ulong_t len, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE auth_key)
-ABI_NOT_SUPPORTED(C_EncryptInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
-ABI_NOT_SUPPORTED(C_Encrypt, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_EncryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_EncryptFinal, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_DecryptInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
-ABI_NOT_SUPPORTED(C_Decrypt, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_DecryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_DecryptFinal, byte *out, ulong_t *out_len)
 ABI_NOT_SUPPORTED(C_DigestKey, CK_OBJECT_HANDLE key)
 ABI_NOT_SUPPORTED(C_SignRecoverInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 ABI_NOT_SUPPORTED(C_SignRecover, byte *in, ulong_t len, byte *out, ulong_t *out_len)
@@ -324,8 +368,6 @@ ABI_NOT_SUPPORTED(C_GenerateKey, CK_MECHANISM *m, CK_ATTRIBUTE *tmpl, ulong_t co
 ABI_NOT_SUPPORTED(C_WrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, byte *out, ulong_t *len)
 ABI_NOT_SUPPORTED(C_UnwrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE unwrapping, byte *in, ulong_t len, CK_ATTRIBUTE *tmpl,
                   ulong_t count, CK_OBJECT_HANDLE *key)
-ABI_NOT_SUPPORTED(C_DeriveKey, CK_MECHANISM *m, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *tmpl, ulong_t count,
-                  CK_OBJECT_HANDLE *key)
 #pragma GCC diagnostic pop
 
 static CK_RV delete_token(CK_SLOT_ID slot, char *dir, CK_ULONG dir_size)

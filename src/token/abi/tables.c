@@ -37,7 +37,11 @@ static CK_RV C_LoginUser(CK_SESSION_HANDLE h, CK_USER_TYPE type, CK_UTF8CHAR *pi
 static const struct {
   CK_FLAGS flag;
   enum op_kind kind;
-} cancels[] = { { CKF_SIGN, OP_SIGN }, { CKF_VERIFY, OP_VERIFY }, { CKF_DIGEST, OP_DIGEST } };
+} cancels[] = { { CKF_SIGN, OP_SIGN },
+                { CKF_VERIFY, OP_VERIFY },
+                { CKF_DIGEST, OP_DIGEST },
+                { CKF_ENCRYPT, OP_ENCRYPT },
+                { CKF_DECRYPT, OP_DECRYPT } };
 
 static hf_err cancel(struct session *s, CK_FLAGS flags)
 {

@@ -107,7 +107,7 @@ static hf_err verify(struct op *op, struct hf_slice input, struct hf_slice signa
   return HF_OK;
 }
 
-const struct mech_ops mech_ecdsa = { prepare, sign, verify };
+const struct mech_ops mech_ecdsa = { .prepare = prepare, .sign = sign, .verify = verify };
 
 hf_err mech_generate_ec(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private)
 {

@@ -38,4 +38,4 @@ static hf_err verify(struct op *op, struct hf_slice input, struct hf_slice signa
   return HF_OK;
 }
 
-const struct mech_ops mech_eddsa = { prepare, sign, verify };
+const struct mech_ops mech_eddsa = { .prepare = prepare, .sign = sign, .verify = verify };

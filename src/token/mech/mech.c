@@ -7,6 +7,7 @@ enum { RSA_MIN = 2048, RSA_MAX = 4096, EC_MIN = 256, EC_MAX = 521, EDWARDS = 255
 
 #define NO_KEY CK_UNAVAILABLE_INFORMATION
 #define SIGNS (CKF_SIGN | CKF_VERIFY)
+#define CRYPTS (CKF_ENCRYPT | CKF_DECRYPT)
 #define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
 
 #define NAMED(type) type, #type
@@ -14,7 +15,8 @@ enum { RSA_MIN = 2048, RSA_MAX = 4096, EC_MIN = 256, EC_MAX = 521, EDWARDS = 255
 /* clang-format off */
 static const struct mech mechs[] = {
   { NAMED(CKM_RSA_PKCS_KEY_PAIR_GEN), CKK_RSA, { RSA_MIN, RSA_MAX, CKF_GENERATE_KEY_PAIR }, NULL, NULL, mech_generate_rsa },
-  { NAMED(CKM_RSA_PKCS),              CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, NULL,     &mech_rsa_pkcs },
+  { NAMED(CKM_RSA_PKCS),              CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS | CRYPTS }, NULL, &mech_rsa_pkcs },
+  { NAMED(CKM_RSA_PKCS_OAEP),         CKK_RSA, { RSA_MIN, RSA_MAX, CRYPTS }, NULL,    &mech_rsa_oaep },
   { NAMED(CKM_SHA1_RSA_PKCS),         CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA1",   &mech_rsa_pkcs },
   { NAMED(CKM_SHA224_RSA_PKCS),       CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA224", &mech_rsa_pkcs },
   { NAMED(CKM_SHA256_RSA_PKCS),       CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA256", &mech_rsa_pkcs },
@@ -33,6 +35,7 @@ static const struct mech mechs[] = {
   { NAMED(CKM_ECDSA_SHA256),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA256", &mech_ecdsa },
   { NAMED(CKM_ECDSA_SHA384),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA384", &mech_ecdsa },
   { NAMED(CKM_ECDSA_SHA512),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA512", &mech_ecdsa },
+  { NAMED(CKM_ECDH1_DERIVE),          CKK_EC,  { EC_MIN, EC_MAX, CKF_DERIVE | EC_FLAGS }, NULL, &mech_ecdh },
   { NAMED(CKM_EC_EDWARDS_KEY_PAIR_GEN), CKK_EC_EDWARDS, { EDWARDS, EDWARDS, CKF_GENERATE_KEY_PAIR | CKF_EC_NAMEDCURVE }, NULL, NULL, mech_generate_ec },
   { NAMED(CKM_EDDSA),                 CKK_EC_EDWARDS, { EDWARDS, EDWARDS, SIGNS | CKF_EC_NAMEDCURVE }, NULL, &mech_eddsa },
   { NAMED(CKM_SHA_1),                 NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA1" },

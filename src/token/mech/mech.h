@@ -10,7 +10,7 @@
 struct session;
 struct op;
 
-enum op_kind { OP_SIGN, OP_VERIFY, OP_DIGEST, OP_KINDS };
+enum op_kind { OP_SIGN, OP_VERIFY, OP_DIGEST, OP_ENCRYPT, OP_DECRYPT, OP_DERIVE, OP_KINDS };
 
 /* What a family of mechanisms does with a hash, or with raw input. */
 struct mech_ops {
@@ -19,6 +19,12 @@ struct mech_ops {
   /* ret_signature has room for op->out_len bytes. */
   hf_err (*sign)(struct op *op, struct hf_slice input, uint8_t *ret_signature);
   hf_err (*verify)(struct op *op, struct hf_slice input, struct hf_slice signature);
+  /* ret_out has room for op->out_len bytes, of which *ret_len are the result. Whatever is wrong with what was encrypted is one
+   * and the same ENCRYPTED_DATA_INVALID, in the same time. */
+  hf_err (*encrypt)(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
+  hf_err (*decrypt)(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
+  /* Appends a secret of len bytes; 0: as many as the mechanism makes by itself. */
+  hf_err (*derive)(struct op *op, size_t len, struct hf_buf *out);
 };
 
 /* The two objects of a new pair, made by the templates; adds the parts. */
@@ -44,11 +50,14 @@ bool mech_type_of_name(const char *name, CK_MECHANISM_TYPE *ret_type);
 const char *mech_hash_name(CK_MECHANISM_TYPE hash);
 const char *mech_mgf_name(CK_RSA_PKCS_MGF_TYPE mgf);
 
-extern const struct mech_ops mech_ecdsa, mech_eddsa, mech_rsa_pkcs, mech_rsa_pss;
+extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_rsa_pkcs, mech_rsa_oaep, mech_rsa_pss;
+/* mech/rsa_cipher.c */
+hf_err mech_rsa_encrypt(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
+hf_err mech_rsa_decrypt_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
 hf_err mech_generate_ec(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
 hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
 
-enum { OP_PARAM_MAX = 64 };
+enum { OP_PARAM_MAX = 64, OP_CIPHER_MAX = 512 /* bytes of what RSA encrypts, or decrypts */ };
 
 /*
  * One operation of a session. What it prepared (the key's context) stays when it ends: the next one with the same key,
@@ -58,6 +67,7 @@ struct op {
   bool active;
   bool updated;       /* C_...Update was called */
   bool authenticated; /* the PIN was given for it (CKA_ALWAYS_AUTHENTICATE) */
+  bool once;          /* its parameter points at more, so that no other operation can be known to have the same */
   const struct mech *mech;
   CK_OBJECT_HANDLE handle;
   struct object *object;
@@ -65,12 +75,12 @@ struct op {
   EVP_PKEY_CTX *key_ctx;
   EVP_MD_CTX *md_ctx; /* of the message, or of an operation that signs messages themselves */
   const EVP_MD *md;   /* of the message, or the hash that the parameter names */
-  size_t out_len;     /* bytes of a signature or digest */
+  size_t out_len;     /* bytes of a signature or digest; the most of what is encrypted or decrypted */
   uint8_t param[OP_PARAM_MAX];
   size_t param_len;
 };
 
-/* For a family's prepare: op->key_ctx, ready to sign or verify digests. */
+/* For a family's prepare: op->key_ctx, ready for the kind of operation. */
 hf_err op_key_ctx(struct op *op, enum op_kind kind, EVP_PKEY *key);
 /* And for one that takes no parameter. */
 hf_err op_no_param(const struct op *op, const CK_MECHANISM *mechanism);
@@ -82,6 +92,10 @@ hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *
 hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, void *other, CK_ULONG *other_len);
 hf_err op_update(struct session *session, enum op_kind kind, struct hf_slice in);
 hf_err op_finish(struct session *session, enum op_kind kind, void *other, CK_ULONG *other_len);
+
+/* C_DeriveKey: a new object by the template. */
+hf_err op_derive(struct session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
+                 const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
 
 /* C_Login with CKU_CONTEXT_SPECIFIC was right. Fails with OPERATION_NOT_INITIALIZED. */
 hf_err op_authenticated(struct session *session);

@@ -2,16 +2,22 @@
 #include "token/mech/mech.h"
 
 #include "token/crypto.h"
+#include "token/key.h"
 #include "token/session.h"
 
 static const struct {
   CK_FLAGS mech_flag;
   CK_ATTRIBUTE_TYPE usage;
+  const char *usage_name;
   CK_OBJECT_CLASS class;
+  int (*key_init)(EVP_PKEY_CTX *ctx);
 } kinds[OP_KINDS] = {
-  [OP_SIGN] = { CKF_SIGN, CKA_SIGN, CKO_PRIVATE_KEY },
-  [OP_VERIFY] = { CKF_VERIFY, CKA_VERIFY, CKO_PUBLIC_KEY },
-  [OP_DIGEST] = { CKF_DIGEST, 0, 0 },
+  [OP_SIGN] = { CKF_SIGN, CKA_SIGN, "CKA_SIGN", CKO_PRIVATE_KEY, EVP_PKEY_sign_init },
+  [OP_VERIFY] = { CKF_VERIFY, CKA_VERIFY, "CKA_VERIFY", CKO_PUBLIC_KEY, EVP_PKEY_verify_init },
+  [OP_DIGEST] = { .mech_flag = CKF_DIGEST },
+  [OP_ENCRYPT] = { CKF_ENCRYPT, CKA_ENCRYPT, "CKA_ENCRYPT", CKO_PUBLIC_KEY, EVP_PKEY_encrypt_init },
+  [OP_DECRYPT] = { CKF_DECRYPT, CKA_DECRYPT, "CKA_DECRYPT", CKO_PRIVATE_KEY, EVP_PKEY_decrypt_init },
+  [OP_DERIVE] = { CKF_DERIVE, CKA_DERIVE, "CKA_DERIVE", CKO_PRIVATE_KEY, EVP_PKEY_derive_init },
 };
 
 void op_free(struct op *op)
@@ -31,7 +37,7 @@ static bool same_mark(struct token_mark a, struct token_mark b)
 
 static bool same_mechanism(const struct op *op, const CK_MECHANISM *m)
 {
-  return op->mech && op->mech->type == m->mechanism && op->param_len == m->ulParameterLen &&
+  return op->mech && !op->once && op->mech->type == m->mechanism && op->param_len == m->ulParameterLen &&
          (op->param_len == 0 || memcmp(op->param, m->pParameter, op->param_len) == 0);
 }
 
@@ -60,8 +66,7 @@ static hf_err check_key(enum op_kind kind, const struct mech *mech, const struct
     return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s with an object of class 0x%lx, key type 0x%lx", mech->name,
                    have.class, have.key_type);
   if (!attrs_true(object_attrs(object), kinds[kind].usage))
-    return hf_fail(HF_ERR_KEY_FUNCTION_NOT_PERMITTED, "%s: the key's %s is false", mech->name,
-                   kind == OP_SIGN ? "CKA_SIGN" : "CKA_VERIFY");
+    return hf_fail(HF_ERR_KEY_FUNCTION_NOT_PERMITTED, "%s: the key's %s is false", mech->name, kinds[kind].usage_name);
   if (!attrs_get(object_attrs(object), CKA_ALLOWED_MECHANISMS, &allowed) || allowed.len == 0)
     return HF_OK;
   while (!hf_failed(hf_take_u64(&allowed, &type)))
@@ -82,7 +87,7 @@ static hf_err find_key(struct session *session, CK_OBJECT_HANDLE handle, struct 
 hf_err op_key_ctx(struct op *op, enum op_kind kind, EVP_PKEY *key)
 {
   op->key_ctx = EVP_PKEY_CTX_new_from_pkey(crypto_ctx(), key, NULL);
-  if (!op->key_ctx || (kind == OP_SIGN ? EVP_PKEY_sign_init : EVP_PKEY_verify_init)(op->key_ctx) != 1)
+  if (!op->key_ctx || kinds[kind].key_init(op->key_ctx) != 1)
     return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
   return HF_OK;
 }
@@ -173,6 +178,29 @@ static bool answer_size(const struct op *op, const void *out, CK_ULONG *out_len,
   return true;
 }
 
+typedef hf_err (*crypt_fn)(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
+
+/* How long the result is shows once it is there. A buffer that is too small for it keeps the operation. */
+static hf_err apply_crypt(struct op *op, crypt_fn run, struct hf_slice input, void *out, CK_ULONG *out_len)
+{
+  uint8_t result[OP_CIPHER_MAX];
+  size_t len = 0;
+  CK_ULONG room = *out_len;
+  if (!out) {
+    *out_len = op->out_len;
+    return HF_OK;
+  }
+  op->active = false;
+  HF_TRY(run(op, input, result, &len));
+  bool fits = room >= len;
+  if (fits && len)
+    memcpy(out, result, len);
+  op->active = !fits;
+  *out_len = len;
+  hf_wipe(result, sizeof(result));
+  return fits ? HF_OK : hf_fail(HF_ERR_BUFFER_TOO_SMALL, "%lu bytes where %zu are needed", room, len);
+}
+
 static hf_err apply(struct op *op, enum op_kind kind, struct hf_slice input, void *other, CK_ULONG *other_len)
 {
   if (kind == OP_VERIFY) {
@@ -197,6 +225,8 @@ hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, vo
     op->active = false;
     return hf_fail(HF_ERR_OPERATION_ACTIVE, "a multi-part operation is under way");
   }
+  if (kind == OP_ENCRYPT || kind == OP_DECRYPT)
+    return apply_crypt(op, kind == OP_ENCRYPT ? op->mech->ops->encrypt : op->mech->ops->decrypt, in, other, other_len);
   if (kind != OP_VERIFY && answer_size(op, other, other_len, &answer))
     return answer;
   op->active = false;
@@ -255,6 +285,46 @@ hf_err op_finish(struct session *session, enum op_kind kind, void *other, CK_ULO
   if (EVP_DigestFinal_ex(op->md_ctx, digest, &len) != 1)
     return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
   return apply(op, kind, hf_slice(digest, len), other, other_len);
+}
+
+/* The new object's halves, all but its value; and of how many bytes that shall be, 0 where the template does not say. */
+static hf_err derived_halves(const struct op *op, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so,
+                             struct attr_halves *halves, size_t *ret_len)
+{
+  struct kind kind;
+  HF_TRY(policy_kind(tmpl, count, NULL, &kind));
+  if (kind.class != CKO_SECRET_KEY)
+    return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "%s makes a CKO_SECRET_KEY", op->mech->name);
+  HF_TRY(policy_make(ORIGIN_DERIVE, kind, tmpl, count, so, halves));
+  HF_TRY(policy_inherit(object_attrs(op->object), &halves->open));
+  *ret_len = attrs_ulong(&halves->open, CKA_VALUE_LEN, 0);
+  return HF_OK;
+}
+
+static hf_err derive(struct session *session, struct op *op, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
+                     CK_OBJECT_HANDLE *ret_handle)
+{
+  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
+  HF_CLEANUP(hf_buf_free) struct hf_buf value = HF_BUF(ATTRS_MAX_BYTES);
+  bool so = token_login_state(session->token) == LOGIN_SO;
+  size_t len = 0;
+  HF_TRY(derived_halves(op, tmpl, count, so, &halves, &len));
+  HF_TRY(op->mech->ops->derive(op, len, &value));
+  HF_TRY(attrs_set(&halves.secret, CKA_VALUE, hf_slice(value.data, value.len)));
+  HF_TRY(key_complete(policy_kind_of(&halves.open), &halves));
+  return token_add(session->token, session_access(session), &halves, 1, ret_handle);
+}
+
+hf_err op_derive(struct session *session, const CK_MECHANISM *m, CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *tmpl,
+                 CK_ULONG count, CK_OBJECT_HANDLE *ret_handle)
+{
+  struct op *op = &session->ops[OP_DERIVE];
+  HF_TRY(op_begin(session, OP_DERIVE, m, base));
+  hf_err e = need_active(session, OP_DERIVE);
+  if (!hf_failed(e))
+    e = derive(session, op, tmpl, count, ret_handle);
+  op_free(op);
+  return e;
 }
 
 hf_err op_authenticated(struct session *session)

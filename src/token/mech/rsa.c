@@ -19,10 +19,11 @@ static hf_err begin(struct op *op, enum op_kind kind, EVP_PKEY *key, int padding
   return HF_OK;
 }
 
+/* What was encrypted comes with its padding: libcrypto's own removal of it tells how it failed. */
 static hf_err prepare_pkcs(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
 {
   HF_TRY(op_no_param(op, m));
-  return begin(op, kind, key, RSA_PKCS1_PADDING);
+  return begin(op, kind, key, kind == OP_DECRYPT ? RSA_NO_PADDING : RSA_PKCS1_PADDING);
 }
 
 static hf_err prepare_pss(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
@@ -67,8 +68,8 @@ static hf_err verify(struct op *op, struct hf_slice input, struct hf_slice signa
   return HF_OK;
 }
 
-const struct mech_ops mech_rsa_pkcs = { prepare_pkcs, sign, verify };
-const struct mech_ops mech_rsa_pss = { prepare_pss, sign, verify };
+const struct mech_ops mech_rsa_pkcs = { prepare_pkcs, sign, verify, mech_rsa_encrypt, mech_rsa_decrypt_pkcs, NULL };
+const struct mech_ops mech_rsa_pss = { .prepare = prepare_pss, .sign = sign, .verify = verify };
 
 hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private)
 {

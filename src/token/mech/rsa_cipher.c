@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RSA encryption (PKCS #11 v3.0, sections 2.1.6 and 2.1.8): PKCS #1 v1.5 and OAEP. That a padding was wrong is all that a caller
+ * may learn, from the answer as from its time (RFC 8017, sections 7.1.2 and 7.2.2).
+ */
+#include "token/mech/mech.h"
+
+#include "token/crypto.h"
+
+#include <assert.h>
+#include <openssl/rsa.h>
+
+enum { PKCS1_OVERHEAD = 11, OAEP_LABEL_MAX = 4096 };
+
+static_assert(OP_CIPHER_MAX == 4096 / 8, "the largest key's");
+
+static hf_err check_encrypted(const struct op *op, struct hf_slice input)
+{
+  return input.len == op->out_len
+             ? HF_OK
+             : hf_fail(HF_ERR_ENCRYPTED_DATA_LEN_RANGE, "%zu bytes where %zu are needed", input.len, op->out_len);
+}
+
+static hf_err not_valid(const struct op *op)
+{
+  return hf_fail(HF_ERR_ENCRYPTED_DATA_INVALID, "%s", op->mech->name);
+}
+
+hf_err mech_rsa_encrypt(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
+{
+  size_t len = op->out_len, overhead = op->md ? 2 + 2 * (size_t)EVP_MD_get_size(op->md) : PKCS1_OVERHEAD;
+  if (input.len + overhead > op->out_len)
+    return hf_fail(HF_ERR_DATA_LEN_RANGE, "%s: %zu bytes", op->mech->name, input.len);
+  if (EVP_PKEY_encrypt(op->key_ctx, ret_out, &len, input.data, input.len) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  *ret_len = len;
+  return HF_OK;
+}
+
+/* All ones where a is 0, else 0; a < 2^31. */
+static uint32_t mask_if_zero(uint32_t a)
+{
+  return 0U - ((a - 1) >> 31);
+}
+
+/*
+ * 00 02, at least eight bytes that are not 0, 00, the message. Looks at every byte in the same way. Gives where the message
+ * begins; 0 where the padding is wrong.
+ */
+static uint32_t message_start(const uint8_t *block, uint32_t len)
+{
+  uint32_t good = mask_if_zero(block[0]) & mask_if_zero(block[1] ^ 2U), zero = 0, found = 0;
+  for (uint32_t i = 2; i < len; i++) {
+    uint32_t first = mask_if_zero(block[i]) & ~found;
+    zero |= first & i;
+    found |= first;
+  }
+  uint32_t short_padding = 0U - ((zero - (PKCS1_OVERHEAD - 1)) >> 31);
+  return good & found & ~short_padding & (zero + 1);
+}
+
+hf_err mech_rsa_decrypt_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
+{
+  uint8_t block[OP_CIPHER_MAX];
+  size_t len = sizeof(block);
+  HF_TRY(check_encrypted(op, input));
+  /* A number that is too large for the modulus is the one thing that may fail here, and it is no secret. */
+  if (EVP_PKEY_decrypt(op->key_ctx, block, &len, input.data, input.len) != 1)
+    return not_valid(op);
+  uint32_t start = message_start(block, (uint32_t)len);
+  if (start) {
+    *ret_len = len - start;
+    memcpy(ret_out, block + start, len - start);
+  }
+  hf_wipe(block, sizeof(block));
+  return start ? HF_OK : not_valid(op);
+}
+
+static hf_err decrypt_oaep(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
+{
+  size_t len = op->out_len;
+  HF_TRY(check_encrypted(op, input));
+  if (EVP_PKEY_decrypt(op->key_ctx, ret_out, &len, input.data, input.len) != 1)
+    return not_valid(op);
+  *ret_len = len;
+  return HF_OK;
+}
+
+static bool set_label(EVP_PKEY_CTX *ctx, const void *label, size_t len)
+{
+  uint8_t *copy = len ? OPENSSL_memdup(label, len) : NULL;
+  if (len && !copy)
+    return false;
+  if (!copy || EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, copy, (int)len) == 1)
+    return true;
+  OPENSSL_free(copy);
+  return false;
+}
+
+static hf_err prepare_oaep(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
+{
+  CK_RSA_PKCS_OAEP_PARAMS params;
+  if (m->ulParameterLen != sizeof(params))
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_PKCS_OAEP_PARAMS", op->mech->name);
+  memcpy(&params, m->pParameter, sizeof(params));
+  const char *hash = mech_hash_name(params.hashAlg), *mgf = mech_mgf_name(params.mgf);
+  size_t label = params.ulSourceDataLen;
+  /* Without a label some callers leave the source's type out. */
+  bool source = params.source == CKZ_DATA_SPECIFIED || (params.source == 0 && label == 0);
+  if (!hash || !mgf || !source || label > OAEP_LABEL_MAX || (label && !params.pSourceData))
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: hash 0x%lx, MGF 0x%lx, source 0x%lx of %zu bytes",
+                   op->mech->name, params.hashAlg, params.mgf, params.source, label);
+  op->once = label > 0;
+  op->md = crypto_md(hash);
+  op->out_len = (size_t)EVP_PKEY_get_size(key);
+  HF_TRY(op_key_ctx(op, kind, key));
+  if (EVP_PKEY_CTX_set_rsa_padding(op->key_ctx, RSA_PKCS1_OAEP_PADDING) != 1 ||
+      EVP_PKEY_CTX_set_rsa_oaep_md(op->key_ctx, op->md) != 1 ||
+      EVP_PKEY_CTX_set_rsa_mgf1_md(op->key_ctx, crypto_md(mgf)) != 1 ||
+      !set_label(op->key_ctx, params.pSourceData, label))
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  return HF_OK;
+}
+
+const struct mech_ops mech_rsa_oaep = { .prepare = prepare_oaep, .encrypt = mech_rsa_encrypt, .decrypt = decrypt_oaep };
