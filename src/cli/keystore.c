@@ -170,12 +170,13 @@ static const struct type_row {
   const char *name;
   CK_KEY_TYPE type;
   CK_BBOOL encrypts;
+  CK_BBOOL derives;
   hf_err (*add)(struct attrs *attrs, EVP_PKEY *key, bool private);
 } types[] = {
-  { "RSA", CKK_RSA, CK_TRUE, add_rsa },
-  { "EC", CKK_EC, CK_FALSE, add_ec },
-  { "ED25519", CKK_EC_EDWARDS, CK_FALSE, add_edwards },
-  { "ED448", CKK_EC_EDWARDS, CK_FALSE, add_edwards },
+  { "RSA", CKK_RSA, CK_TRUE, CK_FALSE, add_rsa },
+  { "EC", CKK_EC, CK_FALSE, CK_TRUE, add_ec },
+  { "ED25519", CKK_EC_EDWARDS, CK_FALSE, CK_FALSE, add_edwards },
+  { "ED448", CKK_EC_EDWARDS, CK_FALSE, CK_FALSE, add_edwards },
 };
 
 static const struct type_row *type_of(EVP_PKEY *key)
@@ -192,9 +193,9 @@ static hf_err store(struct p11_session *session, EVP_PKEY *key, const struct cli
   HF_CLEANUP(attrs_free) struct attrs attrs = ATTRS;
   const struct type_row *type = type_of(key);
   const struct bool_row private_bools[] = {
-    { CKA_TOKEN, CK_TRUE },         { CKA_PRIVATE, CK_TRUE }, { CKA_SENSITIVE, CK_TRUE },
-    { CKA_EXTRACTABLE, CK_FALSE },  { CKA_SIGN, CK_TRUE },    { CKA_DECRYPT, type->encrypts },
-    { CKA_UNWRAP, type->encrypts },
+    { CKA_TOKEN, CK_TRUE },         { CKA_PRIVATE, CK_TRUE },      { CKA_SENSITIVE, CK_TRUE },
+    { CKA_EXTRACTABLE, CK_FALSE },  { CKA_SIGN, CK_TRUE },         { CKA_DECRYPT, type->encrypts },
+    { CKA_UNWRAP, type->encrypts }, { CKA_DERIVE, type->derives },
   };
   const struct bool_row public_bools[] = {
     { CKA_TOKEN, CK_TRUE },          { CKA_PRIVATE, CK_FALSE },    { CKA_VERIFY, CK_TRUE },

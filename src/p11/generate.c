@@ -43,7 +43,7 @@ struct pair {
 /* What the two attempts at a key may differ in. */
 struct way {
   CK_MECHANISM_TYPE mechanism;
-  bool bare; /* without CKA_EXTRACTABLE */
+  bool bare; /* without CKA_EXTRACTABLE and CKA_DERIVE */
 };
 
 /* params: CKA_EC_PARAMS; empty for RSA. */
@@ -73,6 +73,8 @@ static hf_err generate_by(const struct way *way, struct p11_session *session, co
   add_bool(&private, CKA_SIGN, true);
   if (rsa)
     add_bool(&private, CKA_DECRYPT, true);
+  else if (spec->kind != P11_ED25519 && !way->bare)
+    add_bool(&private, CKA_DERIVE, true);
 
   struct p11_module *module = p11_session_module(session);
   CK_MECHANISM mechanism = { way->mechanism, NULL, 0 };

@@ -202,6 +202,57 @@ static hf_err work_operation(struct p11_key *key, const struct p11_lease *lease,
   return e;
 }
 
+struct agreement {
+  CK_BYTE *point;
+  CK_ULONG point_len;
+  CK_ULONG secret_len;
+  struct hf_buf *out;
+};
+
+/* The secret as an object of the session, whose value may be read. */
+static hf_err derive_object(const struct agreement *agreement, const struct p11_lease *lease, CK_OBJECT_HANDLE base,
+                            CK_OBJECT_HANDLE *ret_object)
+{
+  static CK_OBJECT_CLASS object_class = CKO_SECRET_KEY;
+  static CK_KEY_TYPE key_type = CKK_GENERIC_SECRET;
+  static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+  CK_ULONG len = agreement->secret_len;
+  CK_ATTRIBUTE attrs[] = {
+    { CKA_CLASS, &object_class, sizeof(object_class) },
+    { CKA_KEY_TYPE, &key_type, sizeof(key_type) },
+    { CKA_TOKEN, &no, sizeof(no) },
+    { CKA_SENSITIVE, &no, sizeof(no) },
+    { CKA_EXTRACTABLE, &yes, sizeof(yes) },
+    { CKA_VALUE_LEN, &len, sizeof(len) },
+  };
+  CK_ECDH1_DERIVE_PARAMS params = { .kdf = CKD_NULL,
+                                    .ulPublicDataLen = agreement->point_len,
+                                    .pPublicData = agreement->point };
+  CK_MECHANISM mechanism = { CKM_ECDH1_DERIVE, &params, sizeof(params) };
+  struct p11_module *module = p11_session_module(lease->session);
+  CK_RV rv = p11_module_functions(module)->C_DeriveKey(p11_session_handle(lease->session), &mechanism, base, attrs,
+                                                       HF_ARRAY_LEN(attrs), ret_object);
+  return p11_fail(module, rv, "deriving a secret with the key");
+}
+
+static hf_err work_derive(struct p11_key *key, const struct p11_lease *lease, struct p11_found *found, void *arg)
+{
+  const struct agreement *agreement = arg;
+  CK_OBJECT_HANDLE object;
+  HF_CLEANUP(hf_buf_free) struct hf_buf secret = HF_BUF(P11_SIGNATURE_MAX);
+  if (found->epoch != lease->epoch)
+    HF_TRY(find_same(key, lease, found));
+  HF_TRY(derive_object(agreement, lease, found->handle, &object));
+  hf_err e = p11_object_get(lease->session, object, CKA_VALUE, &secret);
+  struct hf_err_saved saved = hf_err_save(e);
+  hf_ignore(p11_object_destroy(lease->session, object));
+  HF_TRY(hf_err_restore(&saved));
+  if (secret.len != agreement->secret_len)
+    return hf_fail(HF_ERR_MODULE_ANSWER, "a shared secret of %zu bytes, where the curve's has %lu", secret.len,
+                   agreement->secret_len);
+  return hf_buf_add(agreement->out, secret.data, secret.len);
+}
+
 /* PKCS #11 takes what it only reads as not const. */
 static CK_BYTE *unconst(const void *data)
 {
@@ -224,6 +275,14 @@ hf_err p11_key_decrypt(struct p11_key *key, CK_MECHANISM *mechanism, const void 
   CK_FUNCTION_LIST *f = p11_module_functions(p11_pool_module(key->pool));
   struct operation op = { f->C_DecryptInit, f->C_Decrypt, "decrypting", mechanism, unconst(data), len, out };
   return with_session(key, work_operation, &op);
+}
+
+hf_err p11_key_derive(struct p11_key *key, const void *point, size_t len, struct hf_buf *out)
+{
+  if (key->public.type != CKK_EC)
+    return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "ECDH with a key of type %s", p11_key_type_name(key->public.type));
+  struct agreement agreement = { unconst(point), len, (p11_public_bits(&key->public) + 7) / 8, out };
+  return with_session(key, work_derive, &agreement);
 }
 
 hf_err p11_key_check(struct p11_key *key, bool *ret_same)

@@ -69,6 +69,12 @@ hf_err p11_key_sign_raw(struct p11_key *key, CK_MECHANISM *mechanism, const void
 /* C_Decrypt with any mechanism of the key. Appends to out. */
 hf_err p11_key_decrypt(struct p11_key *key, CK_MECHANISM *mechanism, const void *data, size_t len, struct hf_buf *out);
 
+/*
+ * ECDH (CKM_ECDH1_DERIVE without a KDF) with the other side's point on the key's curve, uncompressed and bare. Appends the
+ * shared secret, as many bytes as the curve's field has; nothing of it stays in the token.
+ */
+hf_err p11_key_derive(struct p11_key *key, const void *point, size_t len, struct hf_buf *out);
+
 #define P11_SIGNATURE_MAX 2048 /* bytes of any signature or decrypted value here */
 
 /* An ECDSA signature's r and s, as PKCS #11 gives them, to the DER that X.509 and TLS use. */

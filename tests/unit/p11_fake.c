@@ -81,6 +81,19 @@ static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYT
   return rv == CKR_OK ? real->C_Sign(session, data, len, signature, signature_len) : rv;
 }
 
+static CK_RV decrypt(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG len, CK_BYTE *out, CK_ULONG *out_len)
+{
+  CK_RV rv = plan(FAKE_DECRYPT);
+  return rv == CKR_OK ? real->C_Decrypt(session, data, len, out, out_len) : rv;
+}
+
+static CK_RV derive(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *attrs,
+                    CK_ULONG count, CK_OBJECT_HANDLE *key)
+{
+  CK_RV rv = plan(FAKE_DERIVE);
+  return rv == CKR_OK ? real->C_DeriveKey(session, mechanism, base, attrs, count, key) : rv;
+}
+
 static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count)
 {
   return fake_controls.dead ? CKR_DEVICE_ERROR : real->C_GetSlotList(present, slots, count);
@@ -138,6 +151,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list)
   fake.C_CloseSession = close_session;
   fake.C_Login = login;
   fake.C_FindObjectsInit = find_init;
+  fake.C_Decrypt = decrypt;
+  fake.C_DeriveKey = derive;
   fake.C_SignInit = sign_init;
   fake.C_Sign = sign;
   fake.C_GetTokenInfo = get_token_info;

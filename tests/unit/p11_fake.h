@@ -10,7 +10,17 @@
 
 #define FAKE_CONTROLS "fake_controls"
 
-enum fake_call { FAKE_OPEN, FAKE_LOGIN, FAKE_FIND, FAKE_SIGN_INIT, FAKE_SIGN, FAKE_GENERATE, FAKE_CALL_COUNT };
+enum fake_call {
+  FAKE_OPEN,
+  FAKE_LOGIN,
+  FAKE_FIND,
+  FAKE_SIGN_INIT,
+  FAKE_SIGN,
+  FAKE_DECRYPT,
+  FAKE_DERIVE,
+  FAKE_GENERATE,
+  FAKE_CALL_COUNT
+};
 
 struct fake_controls {
   struct {

@@ -189,6 +189,52 @@ static void comes_back_from_what_may_pass(void **state)
   p11_key_unref(key);
 }
 
+/* ECDH of two keys of the token gives the same from either side, whatever passes meanwhile. */
+static void derives_and_comes_back(void **state)
+{
+  (void)state;
+  static const CK_RV passing[] = { CKR_OK, CKR_SESSION_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN, CKR_DEVICE_ERROR };
+  struct p11_key *one = the_key(), *other = NULL;
+  make_key(P11_EC_P256, "other", 7);
+  assert_hf_ok(open_key("pkcs11:token=device;object=other", pin_text, &other));
+  const struct hf_buf *one_point = &p11_key_public(one)->point, *other_point = &p11_key_public(other)->point;
+  HF_CLEANUP(hf_buf_free) struct hf_buf expected = HF_BUF(64);
+  assert_hf_ok(p11_key_derive(other, one_point->data, one_point->len, &expected));
+  assert_int_equal(expected.len, 32);
+  for (size_t i = 0; i < HF_ARRAY_LEN(passing); i++) {
+    HF_CLEANUP(hf_buf_free) struct hf_buf secret = HF_BUF(64);
+    fail_next(FAKE_DERIVE, passing[i], i > 0);
+    assert_hf_ok(p11_key_derive(one, other_point->data, other_point->len, &secret));
+    assert_true(hf_slice_equal(hf_slice(secret.data, secret.len), hf_slice(expected.data, expected.len)));
+  }
+  HF_CLEANUP(hf_buf_free) struct hf_buf none = HF_BUF(64);
+  unsigned seen = controls->calls[FAKE_DERIVE].seen;
+  assert_hf_err(p11_key_derive(one, other_point->data, other_point->len - 1, &none), MECHANISM_PARAM_INVALID);
+  assert_int_equal(controls->calls[FAKE_DERIVE].seen, seen + 1);
+  p11_key_unref(one);
+  p11_key_unref(other);
+  destroy_key("other");
+}
+
+/* A padding that is wrong is wrong for good: it is not tried again. */
+static void decrypts_and_comes_back(void **state)
+{
+  (void)state;
+  struct p11_key *key = NULL;
+  assert_hf_ok(open_key("pkcs11:token=device;object=rsa", pin_text, &key));
+  CK_MECHANISM pkcs1 = { CKM_RSA_PKCS, NULL, 0 };
+  uint8_t encrypted[256] = { 0, 1 };
+  HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(256);
+  unsigned seen = controls->calls[FAKE_DECRYPT].seen;
+  assert_hf_err(p11_key_decrypt(key, &pkcs1, encrypted, sizeof(encrypted), &out), ENCRYPTED_DATA_INVALID);
+  assert_int_equal(controls->calls[FAKE_DECRYPT].seen, seen + 1);
+  fail_next(FAKE_DECRYPT, CKR_DEVICE_ERROR, 1);
+  assert_hf_err(p11_key_decrypt(key, &pkcs1, encrypted, sizeof(encrypted), &out), ENCRYPTED_DATA_INVALID);
+  assert_int_equal(controls->calls[FAKE_DECRYPT].seen, seen + 3);
+  assert_hf_err(p11_key_derive(key, encrypted, 65, &out), KEY_TYPE_INCONSISTENT);
+  p11_key_unref(key);
+}
+
 static void gives_up_after_one_retry(void **state)
 {
   (void)state;
@@ -494,6 +540,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
     TEST(keeps_session_login_and_handle),
     TEST(comes_back_from_what_may_pass),
+    TEST(derives_and_comes_back),
+    TEST(decrypts_and_comes_back),
     TEST(gives_up_after_one_retry),
     TEST(a_dead_module_is_started_anew),
     TEST(a_stuck_module_is_started_anew_ever_more_seldom),
