@@ -66,6 +66,11 @@ static bool is_certificate(const char *value)
   return !uri_get(&uri, URI_PIN_VALUE) && (!type || strcmp(type, "cert") == 0);
 }
 
+static bool is_key(const char *value)
+{
+  return is_path(value) || is_uri(value);
+}
+
 static bool is_address(const char *value)
 {
   struct config_address address;
@@ -193,6 +198,8 @@ static const struct type_row types[CONFIG_TYPE_COUNT] = {
   [CONFIG_TYPE_PATH] = { "path", is_path, "an absolute path" },
   [CONFIG_TYPE_CERTIFICATE] = { "certificate", is_certificate,
                                 "an absolute path, or a PKCS #11 URI like pkcs11:token=NAME;object=KEY;type=cert" },
+  [CONFIG_TYPE_KEY] = { "key", is_key,
+                        "a PKCS #11 URI, like pkcs11:token=NAME;object=KEY;type=private, or an absolute path" },
   [CONFIG_TYPE_BOOL] = { "bool", is_bool, "true or false" },
   [CONFIG_TYPE_ENUM] = { "enum", NULL, NULL /* by the row's choices */ },
   [CONFIG_TYPE_URI] = { "uri", is_uri, "a PKCS #11 URI, like pkcs11:token=NAME;object=KEY;type=private" },

@@ -94,6 +94,21 @@
     "What happens beyond that: new messages wait in the local broker, or the oldest are dropped")                      \
   X(MQTT_BRIDGE_SPOOL_DURABILITY, "mqtt.bridge.spool.durability", ENUM, "power", "power|process",                      \
     "What kept messages survive: a power cut (synced to disk), or the end of the process alone")                       \
+  X(MQTT_SERVER_ENABLED, "mqtt.server.enabled", BOOL, "false", NULL,                                                   \
+    "Whether the local MQTT server for devices runs: TLS, a client certificate required")                              \
+  X(MQTT_SERVER_BIND_ADDRESS, "mqtt.server.bind.address", HOST, "0.0.0.0", NULL, "Where it listens")                   \
+  X(MQTT_SERVER_BIND_PORT, "mqtt.server.bind.port", PORT, "8883", NULL, "Its port")                                    \
+  X(MQTT_SERVER_KEY_URI, "mqtt.server.key_uri", KEY, NULL, NULL,                                                       \
+    "Its private key: a PKCS #11 URI, or a key file; without it, the device's")                                        \
+  X(MQTT_SERVER_CERT_PATH, "mqtt.server.cert_path", PATH, NULL, NULL,                                                  \
+    "Its certificate (PEM), its chain after it; without it, one is issued by the group's authority")                   \
+  X(MQTT_SERVER_CLIENT_CA_PATH, "mqtt.server.client_ca_path", PATH, NULL, NULL,                                        \
+    "Certificates that devices' are checked with; without it, the group's authority")                                  \
+  X(MQTT_SERVER_THINGS_PATH, "mqtt.server.things_path", PATH, NULL, NULL, "The group file: which devices may connect") \
+  X(MQTT_SERVER_ROUTES_PATH, "mqtt.server.routes_path", PATH, NULL, NULL,                                              \
+    "The routing table: from which device or the cloud, to which, what topics")                                        \
+  X(SECRETS_KEY_URI, "secrets.key_uri", KEY, NULL, NULL,                                                               \
+    "The private key that wraps secrets' data keys: a PKCS #11 URI, or a key file; without it, the device's")          \
   X(CA_PATH, "ca.path", PATH, NULL, NULL,                                                                              \
     "Where the certificate authority keeps its registry and certificates; without it, ca in data.path")                \
   X(CA_NAME, "ca.name", TEXT, "Holdfast CA", NULL, "The authority's name: the CN of its certificate")                  \
@@ -132,6 +147,7 @@ enum config_type {
   CONFIG_TYPE_ID,
   CONFIG_TYPE_PATH,
   CONFIG_TYPE_CERTIFICATE, /* a path, or a PKCS #11 URI without a PIN in it */
+  CONFIG_TYPE_KEY,         /* a PKCS #11 URI, or the path of a key file */
   CONFIG_TYPE_BOOL,
   CONFIG_TYPE_ENUM,
   CONFIG_TYPE_URI,
