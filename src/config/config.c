@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "config/check.h"
+#include "config/greengrass.h"
 #include "config/location.h"
 #include "config/tree.h"
 
@@ -14,7 +15,9 @@ enum { FILE_MAX_BYTES = 1024 * 1024 };
 
 struct config {
   char *path;
-  json_t *root;
+  json_t *file;                  /* as it is written */
+  json_t *root;                  /* our keys in it; borrowed */
+  struct greengrass *greengrass; /* what the rest of it says, where it is Greengrass's; NULL: it is ours */
   char *warning;
   int lock; /* the directory's; -1 where the file was opened for reading alone */
 };
@@ -63,13 +66,26 @@ static hf_err check_entry(const char *name, const json_t *value, void *arg)
   return must_be ? hf_fail(HF_ERR_CONFIG, "%s: %s must be %s", config->path, name, must_be) : HF_OK;
 }
 
+/* Our own keys have an object of their own there, which may be empty. */
+static hf_err read_greengrass(struct config *config, const struct hf_buf *text)
+{
+  HF_TRY(greengrass_read(config->file, hf_slice(text->data, text->len), config->path, &config->greengrass));
+  config->root = json_object_get(config->file, GREENGRASS_OWN);
+  if (json_is_object(config->root))
+    return HF_OK;
+  config->root = json_object();
+  return json_object_set_new(config->file, GREENGRASS_OWN, config->root) == 0
+             ? HF_OK
+             : hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
+}
+
 static hf_err parse(struct config *config, struct hf_buf *text)
 {
   const char *json = hf_buf_str(text);
   if (!json)
     return hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
   json_error_t error;
-  config->root = json_loadb(json, text->len, JSON_REJECT_DUPLICATES, &error);
+  config->file = config->root = json_loadb(json, text->len, JSON_REJECT_DUPLICATES, &error);
   if (!config->root) {
     /* What stands "near" is the file's own text and may be the PIN. */
     char *near = strstr(error.text, " near ");
@@ -81,15 +97,18 @@ static hf_err parse(struct config *config, struct hf_buf *text)
   }
   if (!json_is_object(config->root))
     return hf_fail(HF_ERR_CONFIG, "%s must hold one JSON object", config->path);
+  if (greengrass_is(config->file))
+    HF_TRY(read_greengrass(config, text));
   return tree_walk(config->root, check_entry, config);
 }
 
+/* A Greengrass file always has its PIN in it: that is told where others may read it. */
 static hf_err warn(struct config *config)
 {
   struct stat st;
   bool open = stat(config->path, &st) == 0 && (st.st_mode & S_IRWXO);
   bool pin = config_is_set(config, CONFIG_DEVICE_CRYPTOKI_PIN);
-  if (!open && !pin)
+  if (!open && (!pin || config->greengrass))
     return HF_OK;
   int n = asprintf(
       &config->warning, "%s %s%s", config->path, pin ? "holds the PIN; device.cryptoki.pin_source is safer" : "",
@@ -105,7 +124,7 @@ static hf_err read_file(struct config *config, bool must_exist)
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(FILE_MAX_BYTES);
   hf_err e = hf_file_read(config->path, &text);
   if (e.code == HF_ERR_NOT_FOUND && !must_exist) {
-    config->root = json_object();
+    config->file = config->root = json_object();
     return config->root ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
   }
   if (e.code == HF_ERR_NOT_FOUND)
@@ -126,12 +145,26 @@ static hf_err new_config(const char *path, struct config **ret_config, bool *ret
   return HF_OK;
 }
 
-hf_err config_load(const char *path, struct config **ret_config)
+hf_err config_examine(const char *path, struct config **ret_config)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
   bool named = false;
   HF_TRY(new_config(path, &config, &named));
   HF_TRY(read_file(config, named));
+  *ret_config = HF_TAKE(config);
+  return HF_OK;
+}
+
+static hf_err check_greengrass(const struct config *config)
+{
+  return config->greengrass ? greengrass_first(config->greengrass, GREENGRASS_ERROR) : HF_OK;
+}
+
+hf_err config_load(const char *path, struct config **ret_config)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  HF_TRY(config_examine(path, &config));
+  HF_TRY(check_greengrass(config));
   *ret_config = HF_TAKE(config);
   return HF_OK;
 }
@@ -144,6 +177,7 @@ hf_err config_open(const char *path, struct config **ret_config)
   HF_TRY(location_lock(config->path, &config->lock));
   hf_file_tidy(config->path);
   HF_TRY(read_file(config, false));
+  HF_TRY(check_greengrass(config));
   *ret_config = HF_TAKE(config);
   return HF_OK;
 }
@@ -155,7 +189,9 @@ struct config *config_free(struct config *config)
   for (enum config_key key = 0; key < CONFIG_KEY_COUNT; key++)
     if (config_is_secret(key))
       tree_wipe(config->root, rows[key].key);
-  json_decref(config->root);
+  greengrass_wipe(config->file);
+  json_decref(config->file);
+  greengrass_free(config->greengrass);
   hf_closep(&config->lock);
   free(config->warning);
   free(config->path);
@@ -173,10 +209,43 @@ const char *config_warning(const struct config *config)
   return config->warning;
 }
 
+const struct greengrass *config_greengrass(const struct config *config)
+{
+  return config->greengrass;
+}
+
+hf_err config_usable(const struct config *config)
+{
+  return config->greengrass ? greengrass_first(config->greengrass, GREENGRASS_REFUSED) : HF_OK;
+}
+
+static const char *greengrass_value(const struct config *config, enum config_key key)
+{
+  return config->greengrass ? greengrass_get(config->greengrass, key) : NULL;
+}
+
+/* Where the file itself says it, among our own keys. */
+static const json_t *own_value(const struct config *config, enum config_key key)
+{
+  return tree_find(config->root, rows[key].key);
+}
+
 const char *config_get(const struct config *config, enum config_key key)
 {
-  const json_t *value = tree_find(config->root, rows[key].key);
-  return value ? tree_text(value) : rows[key].default_value;
+  const json_t *own = own_value(config, key);
+  const char *value = own ? tree_text(own) : greengrass_value(config, key);
+  return value ? value : rows[key].default_value;
+}
+
+void config_where(const struct config *config, enum config_key key, char *out, size_t size)
+{
+  unsigned line = 0;
+  bool own = own_value(config, key) || !config->greengrass;
+  const char *origin = own ? NULL : greengrass_origin(config->greengrass, key, &line);
+  if (origin)
+    snprintf(out, size, "%s, line %u: %s", config->path, line, origin);
+  else
+    snprintf(out, size, "%s: %s", config->path, rows[key].key);
 }
 
 bool config_get_bool(const struct config *config, enum config_key key)
@@ -194,7 +263,7 @@ uint64_t config_get_number(const struct config *config, enum config_key key)
 
 bool config_is_set(const struct config *config, enum config_key key)
 {
-  return tree_find(config->root, rows[key].key);
+  return own_value(config, key) || greengrass_value(config, key);
 }
 
 hf_err config_require(const struct config *config, enum config_key key, const char **ret_value)
@@ -207,6 +276,13 @@ hf_err config_require(const struct config *config, enum config_key key, const ch
   return HF_OK;
 }
 
+static hf_err remove_own(struct config *config, enum config_key key)
+{
+  if (config_is_secret(key))
+    tree_wipe(config->root, rows[key].key);
+  return tree_remove(config->root, rows[key].key);
+}
+
 hf_err config_set(struct config *config, enum config_key key, const char *value)
 {
   const char *must_be = config_check(&rows[key], value);
@@ -216,15 +292,19 @@ hf_err config_set(struct config *config, enum config_key key, const char *value)
   HF_CLEANUP(json_decrefp) json_t *leaf = is_bool ? json_boolean(strcmp(value, "true") == 0) : json_string(value);
   if (!leaf)
     return hf_hint(hf_fail(HF_ERR_USAGE, "%s must be UTF-8", rows[key].key), "%s.", rows[key].help);
-  HF_TRY(config_unset(config, key));
+  HF_TRY(remove_own(config, key));
   return tree_put(config->root, rows[key].key, leaf);
 }
 
 hf_err config_unset(struct config *config, enum config_key key)
 {
-  if (config_is_secret(key))
-    tree_wipe(config->root, rows[key].key);
-  return tree_remove(config->root, rows[key].key);
+  char where[PATH_MAX];
+  bool own = own_value(config, key);
+  if (own || !greengrass_value(config, key))
+    return remove_own(config, key);
+  config_where(config, key, where, sizeof(where));
+  return hf_hint(hf_fail(HF_ERR_USAGE, "%s is what the Greengrass file says (%s)", rows[key].key, where),
+                 "Change it there; or set %s, which goes before it.", rows[key].key);
 }
 
 static int add_to_buf(const char *text, size_t len, void *arg)
@@ -235,7 +315,7 @@ static int add_to_buf(const char *text, size_t len, void *arg)
 hf_err config_save(const struct config *config)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(FILE_MAX_BYTES);
-  if (json_dump_callback(config->root, add_to_buf, &text, JSON_INDENT(2)) != 0)
+  if (json_dump_callback(config->file, add_to_buf, &text, JSON_INDENT(2)) != 0)
     return hf_fail(HF_ERR_LIMIT, "%s would be larger than %zu bytes", config->path, text.max);
   HF_TRY(hf_buf_add_str(&text, "\n"));
   return location_write(config->path, text.data, text.len);

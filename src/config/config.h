@@ -194,6 +194,14 @@ struct config;
  */
 hf_err config_load(const char *path, struct config **ret_config);
 
+/*
+ * A Greengrass core's config.json is taken as it is: its keys stand for ours (docs/greengrass.md), and those of ours in its object
+ * "holdfast" go before them; that is where config_set writes. Its first error is a CONFIG.
+ */
+
+/* The same, but errors of a Greengrass file are left to its problems: see config_greengrass. */
+hf_err config_examine(const char *path, struct config **ret_config);
+
 /* The same, for changing it: the file may be missing, and others who open it so wait until this one is freed. */
 hf_err config_open(const char *path, struct config **ret_config);
 
@@ -205,6 +213,16 @@ const char *config_path(const struct config *config);
 
 /* What a person should be told (a PIN in the file, others may read it); NULL where all is well. Valid as long as config. */
 const char *config_warning(const struct config *config);
+
+/* What is known of the file as Greengrass's; NULL where it is ours. Valid as long as config. */
+struct greengrass;
+const struct greengrass *config_greengrass(const struct config *config);
+
+/* Fails with CONFIG where nothing may start on it although it can be read: a Greengrass file that names a key in a file. */
+hf_err config_usable(const struct config *config);
+
+/* Where a value is from: "FILE: KEY", of a Greengrass file "FILE, line 7: ITS KEY". */
+void config_where(const struct config *config, enum config_key key, char *out, size_t size);
 
 /* The value, or the default; NULL where there is neither. Valid until the key changes. Of a secret, this is the secret. */
 const char *config_get(const struct config *config, enum config_key key);
@@ -219,6 +237,7 @@ hf_err config_require(const struct config *config, enum config_key key, const ch
 
 /* Fails with USAGE where the row does not allow the value; then nothing is changed. */
 hf_err config_set(struct config *config, enum config_key key, const char *value);
+/* Fails with USAGE where it is not ours: a Greengrass file says it by a key of its own. */
 hf_err config_unset(struct config *config, enum config_key key);
 
 /*

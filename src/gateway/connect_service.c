@@ -20,8 +20,10 @@ static hf_err set_enabled(const struct connect *c, bool enabled)
   HF_TRY(config_open(config_path(c->config), &config));
   if (is_enabled(config, c->cloud) == enabled)
     return HF_OK;
-  HF_TRY(enabled ? config_set(config, c->cloud->config->bridge_enabled, "true")
-                 : config_unset(config, c->cloud->config->bridge_enabled));
+  enum config_key key = c->cloud->config->bridge_enabled;
+  /* Of a Greengrass file, enabled is what it says without a word of ours. */
+  HF_TRY(enabled || config_greengrass(config) ? config_set(config, key, enabled ? "true" : "false")
+                                              : config_unset(config, key));
   return config_save(config);
 }
 
