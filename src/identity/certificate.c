@@ -52,7 +52,7 @@ hf_err certificate_device_id(const struct config *config, char out[CERTIFICATE_C
              : hf_fail(HF_ERR_LIMIT, "the device's id %s", id);
 }
 
-static hf_err check_time(const X509 *certificate, const char *path)
+hf_err certificate_check_time(const X509 *certificate, const char *path)
 {
   char when[CERTIFICATE_TIME_MAX];
   if (X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0) {
@@ -69,7 +69,7 @@ static hf_err check_time(const X509 *certificate, const char *path)
 
 hf_err certificate_check(const X509 *certificate, const char *path, const char *device_id)
 {
-  HF_TRY(check_time(certificate, path));
+  HF_TRY(certificate_check_time(certificate, path));
   char cn[CERTIFICATE_CN_MAX];
   certificate_cn(certificate, cn);
   if (!cn[0])
