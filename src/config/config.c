@@ -102,18 +102,20 @@ static hf_err parse(struct config *config, struct hf_buf *text)
   return tree_walk(config->root, check_entry, config);
 }
 
-/* A Greengrass file always has its PIN in it: that is told where others may read it. */
+/* By whether others may read the file, and whether it holds the PIN; a Greengrass file cannot but hold it. */
+static const char *warning_of(bool open, bool pin, bool greengrass)
+{
+  if (open)
+    return pin ? "holds the PIN, and others may read it: 'chmod 600' it" : "can be read by others: 'chmod 600' it";
+  return pin && !greengrass ? "holds the PIN; device.cryptoki.pin_source is safer" : NULL;
+}
+
 static hf_err warn(struct config *config)
 {
   struct stat st;
   bool open = stat(config->path, &st) == 0 && (st.st_mode & S_IRWXO);
-  bool pin = config_is_set(config, CONFIG_DEVICE_CRYPTOKI_PIN);
-  if (!open && (!pin || config->greengrass))
-    return HF_OK;
-  int n = asprintf(
-      &config->warning, "%s %s%s", config->path, pin ? "holds the PIN; device.cryptoki.pin_source is safer" : "",
-      open ? (pin ? "; and others may read it: 'chmod 600' it" : "can be read by others: 'chmod 600' it") : "");
-  if (n >= 0)
+  const char *text = warning_of(open, config_is_set(config, CONFIG_DEVICE_CRYPTOKI_PIN), config->greengrass);
+  if (!text || asprintf(&config->warning, "%s %s", config->path, text) >= 0)
     return HF_OK;
   config->warning = NULL;
   return hf_fail(HF_ERR_NO_MEMORY, "%s", config->path);
@@ -145,12 +147,14 @@ static hf_err new_config(const char *path, struct config **ret_config, bool *ret
   return HF_OK;
 }
 
-hf_err config_examine(const char *path, struct config **ret_config)
+hf_err config_examine(const char *path, bool look, struct config **ret_config)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
   bool named = false;
   HF_TRY(new_config(path, &config, &named));
   HF_TRY(read_file(config, named));
+  if (look && config->greengrass)
+    HF_TRY(greengrass_look(config->greengrass));
   *ret_config = HF_TAKE(config);
   return HF_OK;
 }
@@ -163,7 +167,7 @@ static hf_err check_greengrass(const struct config *config)
 hf_err config_load(const char *path, struct config **ret_config)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
-  HF_TRY(config_examine(path, &config));
+  HF_TRY(config_examine(path, false, &config));
   HF_TRY(check_greengrass(config));
   *ret_config = HF_TAKE(config);
   return HF_OK;

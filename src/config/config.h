@@ -199,8 +199,11 @@ hf_err config_load(const char *path, struct config **ret_config);
  * "holdfast" go before them; that is where config_set writes. Its first error is a CONFIG.
  */
 
-/* The same, but errors of a Greengrass file are left to its problems: see config_greengrass. */
-hf_err config_examine(const char *path, struct config **ret_config);
+/*
+ * The same, but errors of a Greengrass file are left to its problems (config_greengrass); with look, files that it names and that are
+ * not there are among them.
+ */
+hf_err config_examine(const char *path, bool look, struct config **ret_config);
 
 /* The same, for changing it: the file may be missing, and others who open it so wait until this one is freed. */
 hf_err config_open(const char *path, struct config **ret_config);

@@ -7,6 +7,7 @@
 #include "config/tree.h"
 #include "uri/uri.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 bool greengrass_is(const json_t *root)
@@ -19,20 +20,32 @@ const json_t *greengrass_find(const struct greengrass *gg, const char *path)
   return tree_find(gg->root, path);
 }
 
-hf_err greengrass_tell(struct greengrass *gg, enum greengrass_severity severity, const char *key, const char *hint,
-                       const char *fmt, ...)
+/* NULL where there are too many already. */
+static hf_err add_problem(struct greengrass *gg, enum greengrass_severity severity, const char *key, unsigned line,
+                          struct greengrass_problem **ret_problem)
 {
+  *ret_problem = NULL;
   if (gg->count == GREENGRASS_PROBLEMS_MAX)
     return HF_OK;
   struct greengrass_problem *more = reallocarray(gg->problems, gg->count + 1, sizeof(*more));
   if (!more)
     return hf_fail(HF_ERR_NO_MEMORY, "%s", gg->path);
   gg->problems = more;
-  struct greengrass_problem *problem = &more[gg->count++];
-  *problem = (struct greengrass_problem){ .severity = severity, .line = json_line(gg->text, key) };
-  snprintf(problem->key, sizeof(problem->key), "%s", key);
-  snprintf(problem->hint, sizeof(problem->hint), "%s", hint ? hint : "");
+  more[gg->count] = (struct greengrass_problem){ .severity = severity, .line = line };
+  snprintf(more[gg->count].key, sizeof(more->key), "%s", key);
+  *ret_problem = &more[gg->count++];
+  return HF_OK;
+}
+
+hf_err greengrass_tell(struct greengrass *gg, enum greengrass_severity severity, const char *key, const char *hint,
+                       const char *fmt, ...)
+{
+  struct greengrass_problem *problem;
   va_list args;
+  HF_TRY(add_problem(gg, severity, key, json_line(gg->text, key), &problem));
+  if (!problem)
+    return HF_OK;
+  snprintf(problem->hint, sizeof(problem->hint), "%s", hint ? hint : "");
   va_start(args, fmt);
   vsnprintf(problem->text, sizeof(problem->text), fmt, args);
   va_end(args);
@@ -203,6 +216,31 @@ static void find_folder(struct greengrass *gg)
   }
 }
 
+static void sort(struct greengrass *gg)
+{
+  if (gg->count)
+    qsort(gg->problems, gg->count, sizeof(*gg->problems), by_line);
+}
+
+hf_err greengrass_look(struct greengrass *gg)
+{
+  static const enum config_key files[] = { CONFIG_DEVICE_CERT_PATH,    CONFIG_DEVICE_KEY_PATH,
+                                           CONFIG_AWS_ROOT_CERT_PATH,  CONFIG_DEVICE_CRYPTOKI_MODULE_PATH,
+                                           CONFIG_MQTT_SERVER_KEY_URI, CONFIG_SECRETS_KEY_URI };
+  for (size_t i = 0; i < HF_ARRAY_LEN(files); i++) {
+    struct greengrass_problem *problem;
+    const char *path = gg->values[files[i]];
+    if (!path || path[0] != '/' || access(path, R_OK) == 0)
+      continue;
+    int error = errno;
+    HF_TRY(add_problem(gg, GREENGRASS_ERROR, gg->origins[files[i]], gg->lines[files[i]], &problem));
+    if (problem)
+      snprintf(problem->text, sizeof(problem->text), "leads to %.400s: %s", path, strerror(error));
+  }
+  sort(gg);
+  return HF_OK;
+}
+
 static bool any_in_hsm(const json_t *root)
 {
   const char *name;
@@ -228,8 +266,7 @@ hf_err greengrass_read(const json_t *root, struct hf_slice text, const char *pat
   find_folder(gg);
   HF_TRY(read_fields(gg));
   HF_TRY(set_constants(gg));
-  if (gg->count)
-    qsort(gg->problems, gg->count, sizeof(*gg->problems), by_line);
+  sort(gg);
   gg->root = NULL;
   gg->text = (struct hf_slice){ 0 };
   *ret_greengrass = HF_TAKE(gg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Greengrass core's config.json (version 1), as the values that it stands for among our own keys. Pure: no file is looked at, but for
- * the paths that are made of the file's own.
+ * A Greengrass core's config.json (version 1), as the values that it stands for among our own keys. Nothing but greengrass_look looks at
+ * a file.
  */
 #ifndef HF_CONFIG_GREENGRASS_H
 #define HF_CONFIG_GREENGRASS_H
@@ -43,6 +43,9 @@ bool greengrass_is(const json_t *root);
 hf_err greengrass_read(const json_t *root, struct hf_slice text, const char *path, struct greengrass **ret_greengrass);
 struct greengrass *greengrass_free(struct greengrass *greengrass); /* wipes the PIN */
 HF_DEFINE_CLEANUP(struct greengrass, greengrass_free)
+
+/* Adds, as errors, the files that it names and that are not there, or cannot be read. */
+hf_err greengrass_look(struct greengrass *greengrass);
 
 /* In the order of their lines. */
 size_t greengrass_problem_count(const struct greengrass *greengrass);

@@ -32,7 +32,7 @@ static const struct greengrass_field *nearest(const char *path)
   for (const struct greengrass_field *field = greengrass_fields; field->path; field++) {
     const char *its = last_name(field->path);
     size_t distance = strcasecmp(name, its) == 0 ? 0 : hf_text_distance(name, its);
-    size_t most = same_object(path, field->path) ? 1 + strlen(its) / 3 : 0;
+    size_t most = same_object(path, field->path) ? 1 + strlen(its) / 5 : 0;
     distance = 2 * distance + !same_object(path, field->path);
     if (distance / 2 <= most && distance < least) {
       least = distance;

@@ -10,7 +10,7 @@ struct scan {
   const char *at, *end;
   unsigned line;
   unsigned found; /* the line of the deepest key that was found */
-  bool done;
+  size_t left;    /* how much of the path its object would still have to have */
   unsigned depth;
   const char *rest[DEPTH_MAX];
 };
@@ -51,19 +51,19 @@ static const char *see_string(struct scan *scan, const char *inside)
   if (!is_key(scan))
     return inside;
   const char *rest = after(scan->rest[scan->depth], string);
-  if (rest) {
+  if (rest && strlen(rest) < scan->left) {
     scan->found = scan->line;
-    scan->done = !*rest;
+    scan->left = strlen(rest);
   }
   return rest;
 }
 
 unsigned json_line(struct hf_slice text, const char *path)
 {
-  struct scan scan = { .at = (const char *)text.data, .line = 1, .found = 1 };
+  struct scan scan = { .at = (const char *)text.data, .line = 1, .found = 1, .left = SIZE_MAX };
   const char *inside = path;
   scan.end = scan.at + text.len;
-  while (scan.at < scan.end && !scan.done) {
+  while (scan.at < scan.end && scan.left > 0) {
     char c = *scan.at;
     if (c == '"') {
       inside = see_string(&scan, inside);
