@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "gateway/core_check.h"
 #include "gateway/core_status.h"
 #include "gateway/net.h"
 #include "gateway/pidfile.h"
@@ -38,6 +39,7 @@ static hf_err load(const char *path, struct config **ret_config)
 {
   HF_CLEANUP(config_freep) struct config *config = NULL;
   HF_TRY(config_load(path, &config));
+  HF_TRY(config_usable(config));
   HF_TRY(transaction_refresh(&config));
   *ret_config = HF_TAKE(config);
   return HF_OK;
@@ -126,7 +128,14 @@ static void obey_signals(struct core *core)
 
 /* Its life */
 
-static hf_err start(struct core *core, const char *path)
+static void log_warning(const struct core_check_result *result, void *arg)
+{
+  (void)arg;
+  if (result->verdict == CORE_CHECK_WARNED)
+    hf_log(HF_LOG_WARNING, "%s", result->cause.context);
+}
+
+static hf_err start(struct core *core, const char *path, bool check)
 {
   HF_TRY(take_signals(core));
   HF_TRY(load(path, &core->config));
@@ -135,6 +144,8 @@ static hf_err start(struct core *core, const char *path)
   HF_TRY(pidfile_take(core->config, &core->pid_file));
   HF_TRY(program_module(core->config, getenv("HOLDFAST_MODULE"), core->module_path, sizeof(core->module_path)));
   HF_TRY(program_start(core->config, core->module_path));
+  if (check)
+    HF_TRY(core_checks_pass(core->config, core->module_path, log_warning, NULL));
   HF_TRY(broker_start(core->config, &core->broker));
   HF_TRY(core_bridges_init(&core->bridges));
   HF_TRY(core_bridges_apply(&core->bridges, core->config));
@@ -196,10 +207,10 @@ static void tell_failure(hf_err e)
     hf_notify(hf_buf_str(&word));
 }
 
-hf_err core_run(const char *path)
+hf_err core_run(const char *path, bool check)
 {
   struct core core = { .pid_file = -1, .signals = -1, .status_socket = -1, .bridges = CORE_BRIDGES_NONE };
-  hf_err e = start(&core, path);
+  hf_err e = start(&core, path, check);
   if (hf_failed(e)) {
     const struct hf_err_saved saved = hf_err_save(e);
     tell_failure(e);
