@@ -36,6 +36,7 @@
   X(config_set)         \
   X(config_unset)       \
   X(config_list)        \
+  X(config_import)      \
   X(ca_init)            \
   X(ca_token)           \
   X(ca_issue)           \
@@ -54,6 +55,7 @@
   X(core_stop)          \
   X(core_restart)       \
   X(core_status)        \
+  X(core_check_config)  \
   X(core_move_aside)    \
   X(agent_run)          \
   X(agent_status)       \
