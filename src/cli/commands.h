@@ -62,6 +62,7 @@
   X(agent_check)        \
   X(agent_reload)       \
   X(softhsm2_util)      \
+  X(greengrassd)        \
   X(completion)         \
   X(man)
 

@@ -63,7 +63,7 @@ static const struct cli_command *find_command(const char *name)
 /* Words that could stand where the user's did: groups for the first, all of a group's names for both. */
 static hf_err unknown_command(const char *given)
 {
-  enum { COMMANDS_MAX = 64 };
+  enum { COMMANDS_MAX = 128 };
   static char groups[COMMANDS_MAX][32];
   const char *names[2 * COMMANDS_MAX + 1] = { NULL };
   size_t count = 0;
@@ -118,7 +118,9 @@ int main(int argc, char **argv)
   hf_secret_harden_process();
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
   const char *base = slash ? slash + 1 : argc > 0 ? argv[0] : program;
-  if (strcmp(base, "softhsm2-util") == 0)
-    return cli_softhsm2_util.run_raw(argc, argv);
+  static const struct cli_command *const others[] = { &cli_softhsm2_util, &cli_greengrassd };
+  for (size_t i = 0; i < HF_ARRAY_LEN(others); i++)
+    if (strcmp(base, others[i]->name) == 0)
+      return others[i]->run_raw(argc, argv);
   return dispatch(argc, argv);
 }

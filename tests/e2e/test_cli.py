@@ -59,7 +59,8 @@ def test_help_and_version(hf):
     for command in commands:
         if command != "softhsm2-util":
             own = hf(*command.split(), "--help").stdout
-            daemons = {"agent run": "holdfast-agent", "ca serve": "holdfast-ca", "core run": "holdfast-core"}
+            daemons = {"agent run": "holdfast-agent", "ca serve": "holdfast-ca", "core run": "holdfast-core",
+                       "greengrassd": "greengrassd"}
             program = daemons.get(command, f"holdfast {command}")
             assert own.startswith(f"Usage: {program}") and "Example:\n  " in own
 
