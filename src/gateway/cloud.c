@@ -42,6 +42,7 @@ const struct cloud clouds[CONFIG_CLOUD_COUNT] = {
     .port = PORT_TLS,
     .alpn = "x-amzn-mqtt-ca",
     .client_id = "{id}",
+    .any_cn = true, /* what AWS itself issues is for "AWS IoT Certificate" */
     .mqtt5 = true,
     .limits = { .qos_max = 1, .payload_max = 128 * KIB, .topic_max = 256, .slashes_max = 7, .subscriptions_max = 8,
                 .keepalive_min_s = 30, .keepalive_max_s = 1200 },

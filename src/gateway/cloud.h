@@ -45,6 +45,7 @@ struct cloud {
   const char *port;                  /* where the address names none */
   const char *alpn;                  /* asked for on port 443 (RFC 7301); NULL: none */
   const char *client_id, *user_name; /* user_name NULL: none */
+  bool any_cn;                       /* it knows a certificate as a whole, whatever its CN says */
   bool mqtt5;                        /* MQTT 5 may be tried; else 3.1.1 at once */
   bool clean_session;                /* false: the cloud keeps subscriptions and QoS 1 messages of one who is away */
   struct cloud_limits limits;

@@ -41,7 +41,8 @@ hf_err connect_check_configuration(struct connect *c)
 
 hf_err connect_check_certificate(struct connect *c)
 {
-  HF_TRY(certificate_check(c->certificate, c->cert_path, c->device_id));
+  HF_TRY(c->cloud->any_cn ? certificate_check_time(c->certificate, c->cert_path)
+                          : certificate_check(c->certificate, c->cert_path, c->device_id));
   connect_detail(c, "%s", c->cn);
   return HF_OK;
 }
