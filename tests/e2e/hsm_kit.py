@@ -31,14 +31,17 @@ class Traits:
     stores_certificates: bool = True  # through its module, for the user
     pin_tries: int = 0  # 0: it does not count them
     removable: bool = True  # and programs notice when it is gone
+    oaep: tuple = ("sha1", "sha256")  # the hashes that its RSA keys decrypt OAEP with
+    derives: bool = True  # its EC keys agree on a secret
 
 
 TRAITS = {
     "ours": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), pin_tries=10, removable=False),
-    "softhsm2": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa")),
-    "tpm": Traits(),
+    "softhsm2": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), oaep=("sha1",)),
+    "tpm": Traits(derives=False),
     "yubikey": Traits(generates_as_so=True, names_keys=False, rotates=False, stores_certificates=False, pin_tries=piv_card.TRIES),
-    "opensc": Traits(generates=False, names_keys=False, rotates=False, stores_certificates=False, pin_tries=piv_card.TRIES),
+    "opensc": Traits(generates=False, names_keys=False, rotates=False, stores_certificates=False, pin_tries=piv_card.TRIES,
+                     derives=False),
 }
 
 
