@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/audit.h"
 
-#include "agent/json_text.h"
+#include "base/json_text.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -120,7 +120,7 @@ static hf_err add_time(struct hf_buf *out)
   gmtime_r(&now.tv_sec, &parts);
   strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
   snprintf(text, sizeof(text), "%s.%06ldZ", date, now.tv_nsec / 1000);
-  return json_add_member(out, "time", text);
+  return hf_json_add_member(out, "time", text);
 }
 
 hf_err audit_format_json(const struct audit_event *event, struct hf_buf *out)
@@ -129,11 +129,11 @@ hf_err audit_format_json(const struct audit_event *event, struct hf_buf *out)
   size_t count = members(event, list);
   HF_TRY(hf_buf_add_u8(out, '{'));
   HF_TRY(add_time(out));
-  HF_TRY(json_add_member(out, "audit", "holdfast-agent"));
-  HF_TRY(json_add_number(out, "uid", event->peer->uid));
-  HF_TRY(json_add_number(out, "pid", event->peer->pid));
+  HF_TRY(hf_json_add_member(out, "audit", "holdfast-agent"));
+  HF_TRY(hf_json_add_number(out, "uid", event->peer->uid));
+  HF_TRY(hf_json_add_number(out, "pid", event->peer->pid));
   for (size_t i = 0; i < count; i++)
-    HF_TRY(json_add_member(out, list[i].json, list[i].text));
+    HF_TRY(hf_json_add_member(out, list[i].json, list[i].text));
   return hf_buf_addf(out, ",\"seconds\":%.6f}\n", event->seconds);
 }
 

@@ -2,7 +2,7 @@
 /* What an audit line says, whatever the names in it; the watchdog's view of calls. */
 #include "agent/audit.h"
 #include "agent/deadline.h"
-#include "agent/json_text.h"
+#include "base/json_text.h"
 #include "hf_test.h"
 
 #include <pthread.h>
@@ -74,7 +74,7 @@ static void test_what_json_makes_of_bytes(void **state)
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
     struct hf_buf out = HF_BUF(256);
-    assert_hf_ok(json_add_text(&out, rows[i].text));
+    assert_hf_ok(hf_json_add_text(&out, rows[i].text));
     assert_string_equal(text_of(&out), rows[i].json);
     hf_buf_free(&out);
   }

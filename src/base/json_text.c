@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/json_text.h"
+#include "base/json_text.h"
 
 #include "base/text.h"
 
-hf_err json_add_text(struct hf_buf *out, const char *text)
+hf_err hf_json_add_text(struct hf_buf *out, const char *text)
 {
   if (!text)
     return hf_buf_add_str(out, "null");
@@ -30,15 +30,15 @@ static hf_err add_name(struct hf_buf *out, const char *name)
   return hf_buf_addf(out, "%s\"%s\":", last == '{' || last == '[' ? "" : ",", name);
 }
 
-hf_err json_add_member(struct hf_buf *out, const char *name, const char *text)
+hf_err hf_json_add_member(struct hf_buf *out, const char *name, const char *text)
 {
   if (!text)
     return HF_OK;
   HF_TRY(add_name(out, name));
-  return json_add_text(out, text);
+  return hf_json_add_text(out, text);
 }
 
-hf_err json_add_number(struct hf_buf *out, const char *name, double value)
+hf_err hf_json_add_number(struct hf_buf *out, const char *name, double value)
 {
   HF_TRY(add_name(out, name));
   return hf_buf_addf(out, "%.15g", value);
