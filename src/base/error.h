@@ -42,6 +42,10 @@
     "Restore the directory ca.path from a backup; nothing was changed.")                                               \
   X(REGISTRY_VERSION, "registry-version", 0x005, 1, "the authority's registry was written by a newer version",         \
     "Upgrade Holdfast.")                                                                                               \
+  X(SECRETS, "secrets", 0x005, 1, "the store of secrets is damaged",                                                   \
+    "Restore the directory secrets in data.path from a backup; nothing was changed.")                                  \
+  X(SECRETS_VERSION, "secrets-version", 0x005, 1, "the store of secrets was written by a newer version",               \
+    "Upgrade Holdfast.")                                                                                               \
   X(ONE_TIME_PASSWORD, "one-time-password", 0x0A0, 4, "the one-time password is not valid",                            \
     "Make a new one with 'holdfast ca token'.")                                                                        \
   X(KEY_FILE, "key-file", 0x007, 1, "not a private key that can be read",                                              \

@@ -37,6 +37,12 @@
   X(config_unset)       \
   X(config_list)        \
   X(config_import)      \
+  X(secret_put)         \
+  X(secret_get)         \
+  X(secret_list)        \
+  X(secret_rotate)      \
+  X(secret_delete)      \
+  X(secret_rewrap)      \
   X(ca_init)            \
   X(ca_token)           \
   X(ca_issue)           \
