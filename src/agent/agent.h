@@ -3,7 +3,7 @@
 #ifndef HF_AGENT_AGENT_H
 #define HF_AGENT_AGENT_H
 
-#include "agent/audit.h"
+#include "policy/audit.h"
 #include "agent/keyring.h"
 #include "agent/metrics.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/metrics.h"
 
-#include "agent/audit.h"
+#include "policy/audit.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/options.h"
 
-#include "agent/audit.h"
+#include "policy/audit.h"
 #include "agent/options_file.h"
 #include "agent/options_toml.h"
 #include "base/file.h"

@@ -199,7 +199,7 @@ static hf_err set_up(struct worker *worker)
   HF_TRY(options_log_level(options, &level));
   hf_log_set_level(level);
   HF_TRY(audit_target_parse(options_get(options, OPTION_AUDIT), &target));
-  HF_TRY(audit_open(target, STDERR_FILENO));
+  HF_TRY(audit_open("holdfast-agent", target, STDERR_FILENO));
   agent->options = options;
   agent->start = &worker->start;
   HF_TRY(metrics_new(&agent->metrics));

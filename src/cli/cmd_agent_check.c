@@ -49,7 +49,10 @@ static hf_err run(const struct cli_args *args)
     return hf_fail_errno(errno, "the policy %s", path);
   HF_TRY(policy_load(path ? path : POLICY_FILE, group, &policy));
   struct policy_answer answer;
-  policy_ask(policy, &peer, op, uri ? &key : NULL, &answer);
+  if (op == POLICY_READ)
+    policy_ask_secret(policy, &peer, cli_get(args, "secret"), &answer);
+  else
+    policy_ask(policy, &peer, op, uri ? &key : NULL, &answer);
   printf("%s\n  by %s\n", answer.verdict == VERDICT_ALLOW ? "allowed" : "denied", answer.rule);
   if (answer.verdict == VERDICT_ALLOW)
     return HF_OK;
@@ -59,9 +62,10 @@ static hf_err run(const struct cli_args *args)
 
 static const struct cli_option options[] = {
   { "as", "USER", "the user who would ask, by name or number" },
-  { "op", "OP", "list, sign, decrypt, derive, create, delete, init or change-pin" },
+  { "op", "OP", "list, sign, decrypt, derive, create, delete, init, change-pin, or read (a secret)" },
   { "key", "URI",
     "the key's whole URI, as 'holdfast key list' prints it; for create, init and change-pin the token's" },
+  { "secret", "NAME", "for read: the secret's name" },
   { "unit", "UNIT", "the systemd unit that would ask" },
   { "exe", "PATH", "the program that would ask" },
   { "policy", "FILE", "the policy (default: " POLICY_FILE ")" },

@@ -13,6 +13,7 @@ static const char *const op_names[POLICY_OPS] = {
   [POLICY_DECRYPT] = "decrypt", [POLICY_DERIVE] = "derive",
   [POLICY_CREATE] = "create",   [POLICY_DELETE] = "delete",
   [POLICY_INIT] = "init",       [POLICY_CHANGE_PIN] = "change-pin",
+  [POLICY_READ] = "read",
 };
 
 const char *policy_op_name(enum policy_op op)
@@ -39,14 +40,16 @@ hf_err policy_op_parse(const char *name, enum policy_op *ret_op)
   return unknown_word("operation", name, op_names, POLICY_OPS);
 }
 
-static hf_err parse_ops(char *list, unsigned *ret_ops)
+/* What is allowed as a whole is what can be done with keys: secrets are opened by name. */
+static hf_err parse_ops(char *list, enum verdict verdict, unsigned *ret_ops)
 {
+  const unsigned all = (1U << POLICY_OPS) - 1;
   unsigned ops = 0;
   char *next = NULL;
   for (char *word = strtok_r(list, ",", &next); word; word = strtok_r(NULL, ",", &next)) {
     enum policy_op op = 0; /* for gcc 14, which does not see that it is set */
     if (strcmp(word, "all") == 0) {
-      ops |= (1U << POLICY_OPS) - 1;
+      ops |= verdict == VERDICT_ALLOW ? all & ~(1U << POLICY_READ) : all;
       continue;
     }
     HF_TRY(policy_op_parse(word, &op));
@@ -117,6 +120,11 @@ static hf_err parse_exe(const char *value, struct rule *rule)
   return keep_text(value, &rule->exe);
 }
 
+static hf_err parse_secret(const char *value, struct rule *rule)
+{
+  return keep_text(value, &rule->secret);
+}
+
 static hf_err parse_key(const char *value, struct rule *rule)
 {
   HF_TRY(uri_parse(value, &rule->key));
@@ -144,9 +152,9 @@ static hf_err parse_rate(const char *value, struct rule *rule)
   return hf_hint(hf_fail(HF_ERR_CONFIG, "rate=%s", value), "Write it like 50/s, 10/m or 100/h.");
 }
 
-static const char *const condition_names[] = { "user", "group", "unit", "exe", "key", "rate", "uid", "gid" };
+static const char *const condition_names[] = { "user", "group", "unit", "exe", "key", "rate", "uid", "gid", "secret" };
 static hf_err (*const condition_parsers[])(const char *value, struct rule *rule) = {
-  parse_user, parse_group, parse_unit, parse_exe, parse_key, parse_rate, parse_user, parse_group,
+  parse_user, parse_group, parse_unit, parse_exe, parse_key, parse_rate, parse_user, parse_group, parse_secret,
 };
 static_assert(HF_ARRAY_LEN(condition_names) == HF_ARRAY_LEN(condition_parsers), "one parser a name");
 
@@ -182,9 +190,13 @@ static hf_err parse_words(char *line, struct rule *rule)
   HF_TRY(parse_verdict(verdict, &rule->verdict));
   if (!ops)
     return hf_hint(hf_fail(HF_ERR_CONFIG, "the rule names no operation"), "List them with commas, or write all.");
-  HF_TRY(parse_ops(ops, &rule->ops));
+  HF_TRY(parse_ops(ops, rule->verdict, &rule->ops));
   for (char *word = strtok_r(NULL, blanks, &next); word; word = strtok_r(NULL, blanks, &next))
     HF_TRY(parse_condition(word, rule));
+  if (rule->secret && rule->ops != 1U << POLICY_READ)
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "secret= belongs to the operation read"), "Give read a line of its own.");
+  if (rule->names.key && rule->ops == 1U << POLICY_READ)
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "read is about no key"), "Name the secret by secret=.");
   if (rule->names.rate && rule->verdict == VERDICT_DENY)
     return hf_hint(hf_fail(HF_ERR_CONFIG, "a rate belongs to allow"), "Take it off this line.");
   return HF_OK;

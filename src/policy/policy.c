@@ -128,19 +128,37 @@ static hf_err key_text(const struct uri *key, struct hf_buf *out)
   return uri_format(&brief, out);
 }
 
-static void write_to_allow(const struct peer *peer, enum policy_op op, const struct uri *key, char *out, size_t size)
+static hf_err subject_text(const struct subject *subject, struct hf_buf *out)
+{
+  if (subject->secret)
+    return hf_buf_addf(out, " secret=%s", subject->secret);
+  return subject->key ? key_text(subject->key, out) : HF_OK;
+}
+
+static void write_to_allow(const struct peer *peer, enum policy_op op, const struct subject *subject, char *out,
+                           size_t size)
 {
   char user[128];
   user_name(peer->uid, user, sizeof(user));
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(size - 1);
-  hf_err e = key ? key_text(key, &text) : HF_OK;
-  const char *key_part = hf_failed(e) ? NULL : hf_buf_str(&text);
-  snprintf(out, size, "allow %s user=%s%s", policy_op_name(op), user, key_part ? key_part : "");
+  hf_err e = subject_text(subject, &text);
+  const char *part = hf_failed(e) ? NULL : hf_buf_str(&text);
+  snprintf(out, size, "allow %s user=%s%s", policy_op_name(op), user, part ? part : "");
+}
+
+/* Whoever may read the files of the secrets, and the key's PIN, is not kept out here. */
+static bool read_by_default(const struct peer *peer, char *words, size_t size)
+{
+  bool own = peer->uid == 0 || peer->uid == geteuid();
+  snprintf(words, size, "the default: root and the gateway's own user may read secrets");
+  return own;
 }
 
 static bool by_default(const struct policy *policy, const struct peer *peer, enum policy_op op, char *words,
                        size_t size)
 {
+  if (op == POLICY_READ)
+    return read_by_default(peer, words, size);
   if (!(DEFAULT_OPS & 1U << op)) {
     snprintf(words, size, "the default: nobody may %s", policy_op_name(op));
     return false;
@@ -169,7 +187,7 @@ static bool spend(struct policy *policy, struct rule *rule)
   return left;
 }
 
-void policy_ask(struct policy *policy, const struct peer *peer, enum policy_op op, const struct uri *key,
+static void ask(struct policy *policy, const struct peer *peer, enum policy_op op, const struct subject *subject,
                 struct policy_answer *ret_answer)
 {
   struct policy_answer *answer = ret_answer;
@@ -177,7 +195,7 @@ void policy_ask(struct policy *policy, const struct peer *peer, enum policy_op o
   pthread_rwlock_rdlock(&policy->lock);
   struct rule *rule = NULL;
   for (size_t i = 0; !rule && i < policy->rules.count; i++)
-    if (rule_matches(&policy->rules.list[i], peer, op, key))
+    if (rule_matches(&policy->rules.list[i], peer, op, subject))
       rule = &policy->rules.list[i];
   if (rule) {
     snprintf(answer->rule, sizeof(answer->rule), "%s:%u: %s", policy->path, rule->line, rule->text);
@@ -188,5 +206,17 @@ void policy_ask(struct policy *policy, const struct peer *peer, enum policy_op o
   }
   pthread_rwlock_unlock(&policy->lock);
   if (answer->verdict == VERDICT_DENY)
-    write_to_allow(peer, op, key, answer->to_allow, sizeof(answer->to_allow));
+    write_to_allow(peer, op, subject, answer->to_allow, sizeof(answer->to_allow));
+}
+
+void policy_ask(struct policy *policy, const struct peer *peer, enum policy_op op, const struct uri *key,
+                struct policy_answer *ret_answer)
+{
+  ask(policy, peer, op, &(const struct subject){ .key = key }, ret_answer);
+}
+
+void policy_ask_secret(struct policy *policy, const struct peer *peer, const char *secret,
+                       struct policy_answer *ret_answer)
+{
+  ask(policy, peer, POLICY_READ, &(const struct subject){ .secret = secret }, ret_answer);
 }

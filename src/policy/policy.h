@@ -24,6 +24,7 @@ enum policy_op {
   POLICY_DELETE,
   POLICY_INIT,
   POLICY_CHANGE_PIN,
+  POLICY_READ, /* a secret, by its name: the one that is about no key */
   POLICY_OPS
 };
 
@@ -65,5 +66,9 @@ void policy_add_group(struct policy *policy, gid_t group);
  */
 void policy_ask(struct policy *policy, const struct peer *peer, enum policy_op op, const struct uri *key,
                 struct policy_answer *ret_answer);
+
+/* The same for POLICY_READ of a secret. Its default: root and this process's own user. */
+void policy_ask_secret(struct policy *policy, const struct peer *peer, const char *secret,
+                       struct policy_answer *ret_answer);
 
 #endif

@@ -36,13 +36,14 @@ static bool matches_key(const struct uri *wanted, const struct uri *key)
   return true;
 }
 
-bool rule_matches(const struct rule *rule, const struct peer *peer, enum policy_op op, const struct uri *key)
+bool rule_matches(const struct rule *rule, const struct peer *peer, enum policy_op op, const struct subject *subject)
 {
   return (rule->ops & 1U << op) && (!rule->names.user || rule->user == peer->uid) &&
          (!rule->names.group || peer_in_group(peer, rule->group)) &&
          matches_text(rule->unit, peer->unit_known, peer->unit, rule->verdict) &&
          matches_text(rule->exe, peer->exe_known, peer->exe, rule->verdict) &&
-         (!rule->names.key || matches_key(&rule->key, key));
+         (!rule->secret || (subject->secret && fnmatch(rule->secret, subject->secret, 0) == 0)) &&
+         (!rule->names.key || matches_key(&rule->key, subject->key));
 }
 
 bool rule_spend(struct rule *rule, int64_t now_ns)
@@ -64,6 +65,7 @@ void rules_free(struct rules *rules)
   for (size_t i = 0; i < rules->count; i++) {
     free(rules->list[i].unit);
     free(rules->list[i].exe);
+    free(rules->list[i].secret);
     uri_free(&rules->list[i].key);
   }
   free(rules->list);

@@ -17,6 +17,7 @@ struct rule {
   gid_t group;
   char *unit; /* NULL: any */
   char *exe;
+  char *secret; /* a pattern; NULL: any */
   struct uri key;
   double rate;  /* a second */
   double burst; /* what may be spent at once */
@@ -35,7 +36,13 @@ struct rules {
 hf_err rules_parse(const char *path, char *text, struct rules *ret_rules);
 void rules_free(struct rules *rules);
 
-bool rule_matches(const struct rule *rule, const struct peer *peer, enum policy_op op, const struct uri *key);
+/* What it is about: a key (NULL: none), or a secret (NULL: none). */
+struct subject {
+  const struct uri *key;
+  const char *secret;
+};
+
+bool rule_matches(const struct rule *rule, const struct peer *peer, enum policy_op op, const struct subject *subject);
 
 /* Takes one from the rate; false: none is left. A rule without a rate always has one. */
 bool rule_spend(struct rule *rule, int64_t now_ns);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an audit line says, whatever the names in it; the watchdog's view of calls. */
-#include "agent/audit.h"
+#include "policy/audit.h"
 #include "agent/deadline.h"
 #include "base/json_text.h"
 #include "hf_test.h"
@@ -84,7 +84,7 @@ static void test_the_journal_where_there_is_none(void **state)
 {
   (void)state;
   skip_where(access("/run/systemd/journal/socket", F_OK) == 0, "there is a journal");
-  hf_err e = audit_open(AUDIT_JOURNAL, 2);
+  hf_err e = audit_open("holdfast-agent", AUDIT_JOURNAL, 2);
   assert_true(hf_failed(e));
   assert_contains(hf_err_hint(e), "--audit json");
 }
@@ -95,10 +95,10 @@ static void test_a_line_that_cannot_be_written_is_counted(void **state)
   struct peer peer = { .uid = 7 };
   struct audit_event event = event_of(&peer);
   unsigned long before = audit_lost();
-  assert_hf_ok(audit_open(AUDIT_JSON, -1));
+  assert_hf_ok(audit_open("holdfast-agent", AUDIT_JSON, -1));
   audit_write(&event);
   assert_int_equal(audit_lost(), before + 1);
-  assert_hf_ok(audit_open(AUDIT_OFF, -1));
+  assert_hf_ok(audit_open("holdfast-agent", AUDIT_OFF, -1));
   audit_write(&event);
   assert_int_equal(audit_lost(), before + 1);
 }

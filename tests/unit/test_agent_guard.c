@@ -66,7 +66,7 @@ static void make_agent(void)
   assert_hf_ok(keyring_open(&options, &agent.keyring));
   assert_hf_ok(policy_load(NULL, (gid_t)-1, &agent.policy));
   assert_hf_ok(metrics_new(&agent.metrics));
-  assert_hf_ok(audit_open(AUDIT_OFF, -1));
+  assert_hf_ok(audit_open("holdfast-agent", AUDIT_OFF, -1));
   hf_secret_free(pin);
   peer = (struct peer){ .uid = getuid(), .gid = getgid(), .pid = getpid() };
 }

@@ -258,7 +258,7 @@ static int start(void **state)
   struct keyring_options options = { .module_path = module, .pin_source = pin_path };
   assert_hf_ok(keyring_open(&options, &agent.keyring));
   assert_hf_ok(metrics_new(&agent.metrics));
-  assert_hf_ok(audit_open(AUDIT_JSON, open("/dev/null", O_WRONLY | O_CLOEXEC)));
+  assert_hf_ok(audit_open("holdfast-agent", AUDIT_JSON, open("/dev/null", O_WRONLY | O_CLOEXEC)));
   use_policy("allow all\n");
   peer = (struct peer){ .uid = 1000, .pid = 1 };
   make_token();

@@ -67,7 +67,7 @@ static void test_the_default(void **state)
   struct peer stranger = peer_of(ALICE), member = peer_of(ALICE), own = peer_of(geteuid()), root = peer_of(0);
   member.groups[member.group_count++] = THE_GROUP;
   const struct peer *friends[] = { &member, &own, &root };
-  for (enum policy_op op = 0; op < POLICY_OPS; op++) {
+  for (enum policy_op op = 0; op < POLICY_READ; op++) {
     bool expected = op == POLICY_LIST || op == POLICY_SIGN || op == POLICY_CREATE;
     for (size_t i = 0; i < HF_ARRAY_LEN(friends); i++)
       assert_int_equal(allows(policy, friends[i], op, TLS), expected);
@@ -106,6 +106,36 @@ static void test_every_attribute_of_the_key_must_match(void **state)
   assert_false(allows(policy, &alice, POLICY_SIGN, "pkcs11:token=device;object=tls"));
   assert_false(allows(policy, &alice, POLICY_SIGN, "pkcs11:token=device;object=tls2;id=%01"));
   assert_false(allows(policy, &alice, POLICY_SIGN, NULL));
+  policy_free(policy);
+}
+
+static bool reads(struct policy *policy, const struct peer *peer, const char *secret)
+{
+  struct policy_answer answer;
+  policy_ask_secret(policy, peer, secret, &answer);
+  return answer.verdict == VERDICT_ALLOW;
+}
+
+/* Secrets are opened by name: a line that was written for keys opens none. */
+static void test_secrets(void **state)
+{
+  (void)state;
+  struct policy *policy = load("deny read user=4001 secret=plc/root\nallow read user=4001 secret=plc/*\n"
+                               "allow all user=4002\ndeny all\n");
+  struct peer alice = peer_of(ALICE), bob = peer_of(BOB), root = peer_of(0);
+  assert_true(reads(policy, &alice, "plc/password"));
+  assert_false(reads(policy, &alice, "plc/root"));
+  assert_false(reads(policy, &alice, "other"));
+  assert_true(allows(policy, &bob, POLICY_DELETE, TLS));
+  assert_false(reads(policy, &bob, "plc/password"));
+  assert_false(reads(policy, &root, "plc/password"));
+  policy_free(policy);
+  policy = load("");
+  struct policy_answer answer;
+  policy_ask_secret(policy, &alice, "plc/password", &answer);
+  assert_int_equal(answer.verdict, VERDICT_DENY);
+  assert_string_equal(answer.to_allow, "allow read user=4001 secret=plc/password");
+  assert_true(reads(policy, &root, "plc/password"));
   policy_free(policy);
 }
 
@@ -208,6 +238,8 @@ static void test_a_wrong_line_is_named(void **state)
     { "allow sign key=pkcs11:object=a?pin-value=1", "after '?'", "Leave them out" },
     { "allow sign rate=fast", "rate=fast", "50/s" },
     { "allow sign rate=5/d", "rate=5/d", "50/s" },
+    { "allow list,read secret=plc/*", "secret= belongs to the operation read", "a line of its own" },
+    { "allow read key=pkcs11:object=a", "read is about no key", "secret=" },
     { "deny sign rate=5/s", "a rate belongs to allow", "Take it off" },
   };
   for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
@@ -295,6 +327,7 @@ int main(void)
     cmocka_unit_test(test_the_default),
     cmocka_unit_test(test_the_first_match_decides),
     cmocka_unit_test(test_every_attribute_of_the_key_must_match),
+    cmocka_unit_test(test_secrets),
     cmocka_unit_test(test_unit_and_program_by_pattern),
     cmocka_unit_test(test_what_is_not_known_opens_nothing),
     cmocka_unit_test(test_a_rate_is_spent),

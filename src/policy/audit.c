@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/audit.h"
+#include "policy/audit.h"
 
 #include "base/json_text.h"
 #include "base/log.h"
@@ -18,6 +18,7 @@
 
 enum { LINE_MAX_BYTES = 32 * 1024, JOURNAL_WAIT_MS = 200 };
 
+static const char *writer = "holdfast";
 static enum audit_target target = AUDIT_OFF;
 static int out_fd = -1;
 static atomic_ulong lost;
@@ -64,8 +65,9 @@ static hf_err open_journal(int *ret_fd)
   return hf_hint(e, "Give --audit json to write the audit lines to standard error.");
 }
 
-hf_err audit_open(enum audit_target wanted, int fd)
+hf_err audit_open(const char *program, enum audit_target wanted, int fd)
 {
+  writer = program;
   if (wanted == AUDIT_AUTO)
     wanted = stderr_is_journal() ? AUDIT_JOURNAL : AUDIT_JSON;
   if (wanted == AUDIT_JOURNAL)
@@ -99,6 +101,8 @@ static size_t members(const struct audit_event *event, struct member *out)
     { "request", "HOLDFAST_REQUEST", event->request },
     { "op", "HOLDFAST_OP", event->op },
     { "key", "HOLDFAST_KEY", event->key },
+    { "secret", "HOLDFAST_SECRET", event->secret },
+    { "version", "HOLDFAST_VERSION", event->version },
     { "verdict", "HOLDFAST_VERDICT", verdict },
     { "rule", "HOLDFAST_RULE", answer ? answer->rule : NULL },
     { "to_allow", "HOLDFAST_TO_ALLOW", answer && answer->to_allow[0] ? answer->to_allow : NULL },
@@ -129,7 +133,7 @@ hf_err audit_format_json(const struct audit_event *event, struct hf_buf *out)
   size_t count = members(event, list);
   HF_TRY(hf_buf_add_u8(out, '{'));
   HF_TRY(add_time(out));
-  HF_TRY(hf_json_add_member(out, "audit", "holdfast-agent"));
+  HF_TRY(hf_json_add_member(out, "audit", writer));
   HF_TRY(hf_json_add_number(out, "uid", event->peer->uid));
   HF_TRY(hf_json_add_number(out, "pid", event->peer->pid));
   for (size_t i = 0; i < count; i++)
@@ -156,7 +160,7 @@ hf_err audit_format_journal(const struct audit_event *event, struct hf_buf *out)
   HF_TRY(hf_buf_addf(out, "MESSAGE=%s by uid %u, pid %d: %s%s\nPRIORITY=%d\n", event->request,
                      (unsigned)event->peer->uid, (int)event->peer->pid, denied ? "denied, " : "",
                      hf_err_name(event->result), denied || hf_failed(event->result) ? LOG_NOTICE : LOG_INFO));
-  HF_TRY(add_field(out, "SYSLOG_IDENTIFIER", "holdfast-agent"));
+  HF_TRY(add_field(out, "SYSLOG_IDENTIFIER", writer));
   HF_TRY(hf_buf_addf(out, "HOLDFAST_UID=%u\nHOLDFAST_PID=%d\nHOLDFAST_SECONDS=%.6f\n", (unsigned)event->peer->uid,
                      (int)event->peer->pid, event->seconds));
   for (size_t i = 0; i < count; i++)
