@@ -109,6 +109,8 @@
     "The routing table: from which device or the cloud, to which, what topics")                                        \
   X(SECRETS_KEY_URI, "secrets.key_uri", KEY, NULL, NULL,                                                               \
     "The private key that wraps secrets' data keys: a PKCS #11 URI, or a key file; without it, the device's")          \
+  X(SECRETS_POLICY_PATH, "secrets.policy_path", PATH, "/etc/holdfast/agent.policy", NULL,                              \
+    "Which processes may read which secrets by the gateway's socket: the key agent's policy, operation read")          \
   X(CA_PATH, "ca.path", PATH, NULL, NULL,                                                                              \
     "Where the certificate authority keeps its registry and certificates; without it, ca in data.path")                \
   X(CA_NAME, "ca.name", TEXT, "Holdfast CA", NULL, "The authority's name: the CN of its certificate")                  \

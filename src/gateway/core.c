@@ -10,6 +10,8 @@
 #include "gateway/pidfile.h"
 #include "identity/program.h"
 #include "identity/transaction.h"
+#include "policy/audit.h"
+#include "secrets/server.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -27,6 +29,7 @@ struct core {
   struct broker *broker;
   struct core_bridges bridges;
   struct core_renewal *renewal;
+  struct secrets_server *secrets;
   uint64_t stamp;
   int64_t started_s, next_look_ms;
   bool stopping;
@@ -67,6 +70,7 @@ static hf_err take_up(struct core *core)
   HF_TRY(load(config_path(core->config), &config));
   warn_of_module(core, config);
   HF_TRY(broker_reload(core->broker, config));
+  HF_TRY(secrets_server_reload(core->secrets, config));
   struct config *old = core->config;
   core->config = HF_TAKE(config);
   config_free(old);
@@ -150,6 +154,8 @@ static hf_err start(struct core *core, const char *path, bool check)
   HF_TRY(core_bridges_init(&core->bridges));
   HF_TRY(core_bridges_apply(&core->bridges, core->config));
   HF_TRY(core_renewal_start(core->config, core->module_path, &core->renewal));
+  HF_TRY(audit_open("holdfast-core", AUDIT_AUTO, STDERR_FILENO));
+  HF_TRY(secrets_server_start(core->config, core->module_path, &core->secrets));
   core->stamp = stamp_of(core->config);
   core->started_s = time(NULL);
   return core_status_listen(core->config, &core->status_socket);
@@ -187,6 +193,7 @@ static void loop(struct core *core)
 static void stop(struct core *core)
 {
   hf_notify("STOPPING=1");
+  core->secrets = secrets_server_stop(core->secrets);
   core->renewal = core_renewal_stop(core->renewal);
   core_bridges_stop(&core->bridges);
   core->broker = broker_stop(core->broker);

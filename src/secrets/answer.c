@@ -11,12 +11,10 @@ static bool is_text(struct hf_slice value)
   return hf_is_utf8(value) && !memchr(value.data, '\0', value.len);
 }
 
-/* A buffer of our own: hf_json_add_member wants a string, and what it is copied to must be wiped. */
-static hf_err add_text(const struct secrets_value *value, struct hf_slice bytes, struct hf_buf *out)
+static hf_err add_value(struct hf_slice bytes, struct hf_buf *out)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(2 * SECRETS_VALUE_MAX);
   uint8_t *room;
-  (void)value;
   if (is_text(bytes)) {
     HF_TRY(hf_buf_add(&text, bytes.data, bytes.len));
     return hf_json_add_member(out, "value", hf_buf_str(&text));
@@ -50,7 +48,7 @@ hf_err secrets_answer_add(const struct secrets_value *value, struct hf_buf *out)
   HF_TRY(hf_json_add_member(out, "version", version));
   HF_TRY(add_stages(value, out));
   HF_TRY(hf_json_add_number(out, "created", (double)value->created));
-  HF_TRY(add_text(value, hf_slice(hf_secret_data(value->value), hf_secret_len(value->value)), out));
+  HF_TRY(add_value(hf_slice(hf_secret_data(value->value), hf_secret_len(value->value)), out));
   return hf_buf_add_str(out, "}\n");
 }
 
@@ -61,6 +59,7 @@ hf_err secrets_answer_add_error(hf_err e, struct hf_buf *out)
   HF_TRY(hf_buf_add_u8(out, '{'));
   HF_TRY(hf_json_add_member(out, "error", hf_err_name(e)));
   HF_TRY(hf_json_add_member(out, "message", line));
+  HF_TRY(hf_json_add_member(out, "context", hf_err_context()));
   HF_TRY(hf_json_add_member(out, "hint", hf_err_hint(e)));
   return hf_buf_add_str(out, "}\n");
 }

@@ -9,12 +9,16 @@ import subprocess
 
 import pytest
 
+from agent_kit import Agent
 from conftest import built
 from hsm_kit import card, hsm  # noqa: F401 (fixtures)
 
-SYSTEM = {"OPENSSL_CONF": "/etc/ssl/openssl.cnf"}
 METHODS = {"ours": "RSA-OAEP-SHA256", "softhsm2": "RSA-OAEP-SHA1", "tpm": "RSA-OAEP-SHA256", "yubikey": "RSA-OAEP-SHA256",
            "opensc": "RSA-OAEP-SHA256"}
+
+
+OURS = pytest.mark.parametrize("hsm", ["ours"], indirect=True)
+SOFTWARE = pytest.mark.parametrize("hsm", ["ours", "softhsm2"], indirect=True)
 
 
 class Secrets:
@@ -24,9 +28,9 @@ class Secrets:
         self.hsm, self.run = hsm, hsm.run
         self.data = hsm.dir / "data"
 
-    def configure(self, key=None, **keys):
+    def configure(self, key=None, agent=None, **keys):
         self.data.mkdir(exist_ok=True)
-        self.hsm.configure(data_path=self.data, **({"secrets_key_uri": key} if key else {}), **keys)
+        self.hsm.configure(agent, data_path=self.data, **({"secrets_key_uri": key} if key else {}), **keys)
 
     def __call__(self, *args, **options):
         return self.run([self.hsm.holdfast, "secret", *args], **{"timeout": 60, **options})
@@ -56,10 +60,6 @@ def ready(secrets, hsm):
     return secrets
 
 
-OURS = pytest.mark.parametrize("hsm", ["ours"], indirect=True)
-SOFTWARE = pytest.mark.parametrize("hsm", ["ours", "softhsm2"], indirect=True)
-
-
 # On every HSM
 
 def test_rsa(ready, hsm):
@@ -79,6 +79,25 @@ def test_ec(secrets, hsm, kind):
         assert secrets.list() == {}
         return
     assert secrets.put("name", "value")["method"] == "ECDH-HKDF-SHA256"
+    assert secrets.get("name") == b"value"
+
+
+@SOFTWARE
+@pytest.mark.parametrize("kind", ["rsa", "p256"])
+def test_through_the_agent(secrets, hsm, server, build, workdir, kind):
+    """Its policy has to allow it; and what it forbids is told before anything is kept."""
+    key = hsm.create_key("secrets", kind)
+    agent = Agent(server, build, workdir / "agent", hsm.module, pin_source=hsm.pin_file)
+    secrets.configure(key, agent)
+    result = secrets("put", "name", input="value", code=None)
+    if "mechanism" in result.stderr:
+        pytest.skip(f"this p11-kit does not pass the mechanism on: {result.stderr}")
+    assert "hint: The agent's policy needs a line like 'allow list,decrypt,derive" in result.stderr
+    assert secrets.list() == {}
+    (workdir / "agent/policy").write_text("allow list,decrypt,derive user=0 key=pkcs11:object=secrets\n")
+    agent.reload()
+    agent.wait_for_line("policy was read again")
+    secrets.put("name", "value")
     assert secrets.get("name") == b"value"
 
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store of secrets holds: a record that parses is written again as it was. The first byte: which record. */
+/*
+ * What the store of secrets holds, and what is asked on its socket: what parses is written again as it was, a request so that it
+ * parses to the same. The first byte: which.
+ */
 #include "secrets/record.h"
+#include "secrets/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,10 +38,23 @@ static void fuzz_version(struct hf_slice bytes)
     same(record_add_version(&version, &again), &again, bytes);
 }
 
+static void fuzz_request(struct hf_slice bytes)
+{
+  struct secrets_request request, other;
+  HF_CLEANUP(hf_buf_free) struct hf_buf again = HF_BUF(SECRETS_REQUEST_MAX);
+  if (hf_failed(secrets_request_parse(bytes, &request)))
+    return;
+  if (hf_failed(secrets_request_add(request.name, request.stage[0] ? request.stage : NULL,
+                                    request.has_version ? request.version : NULL, &again)) ||
+      hf_failed(secrets_request_parse(hf_slice(again.data, again.len - 1), &other)) ||
+      memcmp(&request, &other, sizeof(request)) != 0)
+    abort();
+}
+
 static const struct {
   uint8_t letter;
   void (*fuzz)(struct hf_slice bytes);
-} kinds[] = { { 'k', fuzz_key }, { 'h', fuzz_head }, { 'v', fuzz_version } };
+} kinds[] = { { 'k', fuzz_key }, { 'h', fuzz_head }, { 'v', fuzz_version }, { 'r', fuzz_request } };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -24,7 +24,7 @@ MAY_USE = {
     "provider": {"p11", "uri", "config"},
     "identity": {"config", "p11", "provider", "uri"},
     "secrets": {"identity", "policy", "config", "p11", "store", "uri"},
-    "gateway": {"secrets", "identity", "config", "p11", "store", "mqtt", "uri"},
+    "gateway": {"secrets", "policy", "identity", "config", "p11", "store", "mqtt", "uri"},
     "ca": {"identity", "config", "p11", "store", "uri"},
     "cli": {"ca", "gateway", "secrets", "identity", "config", "provider", "p11", "policy", "wire", "uri"},
 }
