@@ -12,6 +12,7 @@ import pytest
 from agent_kit import Agent
 from conftest import built
 from hsm_kit import card, hsm  # noqa: F401 (fixtures)
+from terminal import converse
 
 METHODS = {"ours": "RSA-OAEP-SHA256", "softhsm2": "RSA-OAEP-SHA1", "tpm": "RSA-OAEP-SHA256", "yubikey": "RSA-OAEP-SHA256",
            "opensc": "RSA-OAEP-SHA256"}
@@ -239,6 +240,17 @@ def test_moving_to_another_key(ready, hsm, holdfast, run, kind):
         assert ready.get(name) == value
     assert ready.get("secret-3", "--stage", "AWSPREVIOUS") == b"before"
     assert json.loads(ready("rewrap", "--json").stdout)["moved"] == 0
+
+
+@OURS
+def test_on_a_terminal(ready, hsm, env, workdir):
+    """A value is asked for without an echo; a move tells how far it is."""
+    status, shown = converse([hsm.holdfast, "secret", "put", "name"], [("Value of name: ", "geheim")], env=env, cwd=workdir)
+    assert status == 0 and "geheim" not in shown
+    assert ready.get("name") == b"geheim"
+    ready.put("other", "value")
+    status, shown = converse([hsm.holdfast, "secret", "rewrap", "--key", hsm.create_key("new", "rsa")], [], env=env, cwd=workdir)
+    assert status == 0 and "1 of 2 versions" in shown and "2 of 2 versions" in shown
 
 
 @SOFTWARE
