@@ -60,16 +60,23 @@ static hf_err delete_pair(const struct cli_login *login, const struct pair *pair
   return HF_OK;
 }
 
-/* Deleting the key that the device connects with is not what one means by accident. */
-static hf_err check_unused(const struct cli_args *args, const struct cli_login *login, const struct pair *pair)
+/* Keys whose end is not what one means by accident. */
+static const struct use {
+  enum config_key key;
+  const char *what;
+} uses[] = {
+  { CONFIG_DEVICE_KEY_URI, "the device connects with this key (device.key_uri); it was not deleted" },
+  { CONFIG_SECRETS_KEY_URI, "secrets are under this key (secrets.key_uri); it was not deleted" },
+};
+
+static hf_err check_use(const struct use *use, const struct config *config, const struct cli_login *login,
+                        const struct pair *pair)
 {
-  HF_CLEANUP(config_freep) struct config *config = NULL;
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   HF_CLEANUP(p11_object_free) struct p11_object used = { 0 };
-  HF_TRY(config_load(cli_get(args, "config"), &config));
-  const char *text = config_get(config, CONFIG_DEVICE_KEY_URI);
+  const char *text = config_get(config, use->key);
   bool same = false;
-  if (!text || cli_has(args, "force"))
+  if (!text || !uri_is_pkcs11(text))
     return HF_OK;
   HF_TRY(uri_parse(text, &uri));
   HF_TRY(p11_token_matches(login->module, &login->token, &uri, &same));
@@ -77,8 +84,16 @@ static hf_err check_unused(const struct cli_args *args, const struct cli_login *
     return HF_OK;
   for (size_t i = 0; i < pair->count; i++)
     if (pair->objects[i].handle == used.handle)
-      return hf_hint(hf_fail(HF_ERR_USAGE, "the device connects with this key (device.key_uri); it was not deleted"),
-                     "Set another one first, or add --force.");
+      return hf_hint(hf_fail(HF_ERR_USAGE, "%s", use->what), "Set another one first, or add --force.");
+  return HF_OK;
+}
+
+static hf_err check_unused(const struct cli_args *args, const struct cli_login *login, const struct pair *pair)
+{
+  HF_CLEANUP(config_freep) struct config *config = NULL;
+  HF_TRY(config_load(cli_get(args, "config"), &config));
+  for (size_t i = 0; i < HF_ARRAY_LEN(uses) && !cli_has(args, "force"); i++)
+    HF_TRY(check_use(&uses[i], config, login, pair));
   return HF_OK;
 }
 
@@ -118,7 +133,7 @@ static hf_err run_hsm(const struct cli_args *args)
 static const struct cli_option options[] = {
   CLI_KEY_SELECT_OPTIONS,
   CLI_YES_OPTION,
-  { "force", NULL, "do not ask, and delete even the key that device.key_uri names" },
+  { "force", NULL, "do not ask, and delete even a key that the configuration names" },
   CLI_TOKEN_OPTION,
   CLI_PIN_OPTIONS,
   CLI_MODULE_OPTIONS,

@@ -213,7 +213,8 @@ def test_a_key_that_cannot(secrets, hsm, holdfast, run, workdir):
 def test_a_key_in_another_s_place(ready, hsm, run, holdfast):
     """A new key under the old one's name opens nothing of the old one's, and is used from then on."""
     ready.put("old", "value")
-    run([holdfast, "key", "delete", ready.key, "--yes", *hsm.access])
+    assert "secrets are under this key" in run([holdfast, "key", "delete", ready.key, "--yes", *hsm.access], code=2).stderr
+    run([holdfast, "key", "delete", ready.key, "--force", *hsm.access])
     hsm.create_key("secrets", "rsa")
     ready.put("new", "value")
     assert ready.get("new") == b"value"
