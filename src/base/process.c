@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -143,6 +144,31 @@ static hf_err listen_to(int fd, const char *name, int64_t deadline_ms, struct hf
   }
 }
 
+static int exit_status(int status)
+{
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+hf_err hf_process_wait(pid_t pid, const char *name, unsigned timeout_s, int *ret_status)
+{
+  int64_t deadline_ms = now_ms() + (int64_t)timeout_s * 1000;
+  HF_CLEANUP(hf_closep) int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  struct pollfd polled = { .fd = pid_fd, .events = POLLIN };
+  int status = 0, ready = 0;
+  if (pid_fd < 0)
+    return hf_fail_errno(errno, "watching %s", name);
+  for (int64_t left; ready <= 0 && (left = deadline_ms - now_ms()) > 0;)
+    ready = poll(&polled, 1, left > INT_MAX ? INT_MAX : (int)left);
+  if (ready <= 0)
+    kill(pid, SIGKILL);
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    ;
+  if (ready <= 0)
+    return hf_fail(HF_ERR_TIMEOUT, "%s did not end within %u s", name, timeout_s);
+  *ret_status = exit_status(status);
+  return HF_OK;
+}
+
 hf_err hf_process_run(const char *const *argv, unsigned timeout_s, struct hf_buf *out, int *ret_status)
 {
   int pair[2], status = 0;
@@ -161,6 +187,6 @@ hf_err hf_process_run(const char *const *argv, unsigned timeout_s, struct hf_buf
   }
   close(pair[0]);
   HF_TRY(e);
-  *ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  *ret_status = exit_status(status);
   return HF_OK;
 }

@@ -23,8 +23,14 @@ struct hf_spawn {
 hf_err hf_process_start(const struct hf_spawn *spawn, pid_t *ret_pid);
 
 /*
- * Runs it to its end and gives what it printed, and its exit status: 128 and the signal's number where a signal ended it. Fails with
- * LIMIT where it prints more than out may hold (it is killed then), TIMEOUT.
+ * Waits for its end: its exit status, 128 and the signal's number where a signal ended it. name is for texts. Fails with TIMEOUT;
+ * it is killed then.
+ */
+hf_err hf_process_wait(pid_t pid, const char *name, unsigned timeout_s, int *ret_status);
+
+/*
+ * Runs it to its end and gives what it printed, and its exit status as hf_process_wait does. Fails with LIMIT where it prints
+ * more than out may hold (it is killed then), TIMEOUT.
  */
 hf_err hf_process_run(const char *const *argv, unsigned timeout_s, struct hf_buf *out, int *ret_status);
 

@@ -51,6 +51,23 @@ static void one_that_takes_too_long_or_prints_too_much_is_killed(void **state)
   assert_hf_err(hf_process_run(wordy, 10, &out, &status), LIMIT);
 }
 
+static void one_that_was_started_is_waited_for(void **state)
+{
+  (void)state;
+  static const char *const quick[] = { "sh", "-c", "exit 4", NULL }, *const slow[] = { "sleep", "60", NULL };
+  struct hf_spawn spawn = { .argv = quick, .out = STDERR_FILENO };
+  int status = -1;
+  pid_t pid;
+  assert_hf_ok(hf_process_start(&spawn, &pid));
+  assert_hf_ok(hf_process_wait(pid, "quick", 10, &status));
+  assert_int_equal(4, status);
+  spawn.argv = slow;
+  assert_hf_ok(hf_process_start(&spawn, &pid));
+  assert_hf_err(hf_process_wait(pid, "the slow one", 1, &status), TIMEOUT);
+  assert_contains(hf_err_context(), "the slow one");
+  assert_int_equal(-1, kill(pid, 0));
+}
+
 /* Signals as a daemon has them, and descriptors, do not reach it; what is added to the environment does. */
 static void it_starts_clean(void **state)
 {
@@ -125,6 +142,7 @@ int main(void)
     cmocka_unit_test(a_signal_that_ended_it_shows),
     cmocka_unit_test(a_program_that_is_not_there_is_not_found),
     cmocka_unit_test(one_that_takes_too_long_or_prints_too_much_is_killed),
+    cmocka_unit_test(one_that_was_started_is_waited_for),
     cmocka_unit_test(it_starts_clean),
     cmocka_unit_test(one_that_ends_with_us_does),
   };
