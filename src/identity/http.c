@@ -41,16 +41,31 @@ struct http *http_free(struct http *http)
 
 /* What libcurl calls back. */
 
+static hf_err keep_body(struct http *http, struct hf_slice piece)
+{
+  hf_err e = hf_buf_add(&http->response->body, piece.data, piece.len);
+  if (e.code != HF_ERR_LIMIT)
+    return e;
+  return hf_hint(hf_fail(HF_ERR_LIMIT, "%s: an answer of more than %zu bytes", http->address, http->response->body.max),
+                 "Check that it is the right server.");
+}
+
+/* Is told the head with its first piece. */
+static hf_err hand_over(struct http *http, struct hf_slice piece)
+{
+  http_head_read(http);
+  bool wanted = http->response->status == 200 || http->response->status == 206;
+  return wanted ? http->request->take(http->request->take_arg, http->response, piece) : keep_body(http, piece);
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
   struct http *http = arg;
-  hf_err e = hf_buf_add(&http->response->body, data, size * count);
+  const struct hf_slice piece = hf_slice(data, size * count);
+  hf_err e = http->request->take ? hand_over(http, piece) : keep_body(http, piece);
   if (hf_failed(e))
-    http->failed = e.code == HF_ERR_LIMIT ? hf_hint(hf_fail(HF_ERR_LIMIT, "%s: an answer of more than %zu bytes",
-                                                            http->address, http->response->body.max),
-                                                    "Check that it is the right server.")
-                                          : e;
-  return hf_failed(e) ? 0 : size * count;
+    http->failed = e;
+  return hf_failed(e) ? 0 : piece.len;
 }
 
 static int on_progress(void *arg, curl_off_t expected, curl_off_t received, curl_off_t to_send, curl_off_t sent)
@@ -65,16 +80,22 @@ static int on_progress(void *arg, curl_off_t expected, curl_off_t received, curl
 
 #define SET(option, value) (curl_easy_setopt(http->curl, (option), (value)) == CURLE_OK)
 
-static bool set_limits(struct http *http)
+static bool set_times(struct http *http)
 {
   const struct http_options *o = &http->options;
   long connect_s = o->connect_timeout_s ? (long)o->connect_timeout_s : HTTP_CONNECT_TIMEOUT_S;
   long all_s = o->timeout_s ? (long)o->timeout_s : HTTP_TIMEOUT_S;
-  bool good = SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_CONNECTTIMEOUT, connect_s) && SET(CURLOPT_TIMEOUT, all_s) &&
-              SET(CURLOPT_PROTOCOLS_STR, "https") && SET(CURLOPT_FOLLOWLOCATION, 0L) &&
-              SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) && SET(CURLOPT_ERRORBUFFER, http->detail) &&
-              SET(CURLOPT_WRITEFUNCTION, on_body) && SET(CURLOPT_WRITEDATA, http) &&
-              SET(CURLOPT_NOPROGRESS, o->progress ? 0L : 1L);
+  return SET(CURLOPT_CONNECTTIMEOUT, connect_s) && SET(CURLOPT_TIMEOUT, o->stall_timeout_s ? 0L : all_s) &&
+         SET(CURLOPT_LOW_SPEED_LIMIT, 1L) && SET(CURLOPT_LOW_SPEED_TIME, (long)o->stall_timeout_s);
+}
+
+static bool set_limits(struct http *http)
+{
+  const struct http_options *o = &http->options;
+  bool good = SET(CURLOPT_NOSIGNAL, 1L) && set_times(http) && SET(CURLOPT_PROTOCOLS_STR, "https") &&
+              SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+              SET(CURLOPT_ERRORBUFFER, http->detail) && SET(CURLOPT_WRITEFUNCTION, on_body) &&
+              SET(CURLOPT_WRITEDATA, http) && SET(CURLOPT_NOPROGRESS, o->progress ? 0L : 1L);
   return good && SET(CURLOPT_XFERINFOFUNCTION, on_progress) && SET(CURLOPT_XFERINFODATA, http);
 }
 
@@ -176,20 +197,6 @@ static hf_err prepare(struct http *http, const struct http_request *request, str
   return hf_fail(HF_ERR_NO_MEMORY, "a request to %s", http->address);
 }
 
-static void read_answer(struct http *http)
-{
-  struct http_response *response = http->response;
-  long status = 0;
-  curl_off_t retry_after = 0;
-  const char *type = NULL;
-  curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &status);
-  curl_easy_getinfo(http->curl, CURLINFO_RETRY_AFTER, &retry_after);
-  curl_easy_getinfo(http->curl, CURLINFO_CONTENT_TYPE, &type);
-  response->status = (unsigned)status;
-  response->retry_after_s = retry_after > 0 && retry_after < UINT32_MAX ? (unsigned)retry_after : 0;
-  snprintf(response->content_type, sizeof(response->content_type), "%s", type ? type : "");
-}
-
 /*
  * The connection is closed for good first: a server that refuses our certificate in TLS 1.3 closes while we send, and its
  * alert, which tells why, is read only then.
@@ -211,8 +218,7 @@ hf_err http_perform(struct http *http, const struct http_request *request, struc
   HF_CLEANUP(slist_freep) struct curl_slist *headers = NULL;
   http->request = request;
   http->response = response;
-  response->status = response->retry_after_s = 0;
-  response->content_type[0] = '\0';
+  http_head_forget(http);
   hf_buf_free(&response->body);
   if (!http->curl)
     return hf_fail(HF_ERR_NO_MEMORY, "libcurl");
@@ -222,6 +228,6 @@ hf_err http_perform(struct http *http, const struct http_request *request, struc
   curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
   if (code != CURLE_OK)
     return give_up(http, code);
-  read_answer(http);
+  http_head_read(http);
   return HF_OK;
 }

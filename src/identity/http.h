@@ -18,12 +18,14 @@ struct http_options {
   const struct config *config; /* for proxy.*; NULL: no proxy. The environment's proxies are not looked at */
   unsigned connect_timeout_s;  /* reaching it and shaking hands; 0: HTTP_CONNECT_TIMEOUT_S */
   unsigned timeout_s;          /* a request in all; 0: HTTP_TIMEOUT_S */
+  unsigned stall_timeout_s; /* not 0: a request lasts as long as it wants, but ends where nothing comes for so long */
   /* Called about once a second and at every piece, in the caller's thread; false ends the request. May be NULL. */
   bool (*progress)(void *arg, uint64_t received, uint64_t expected);
   void *progress_arg; /* expected: 0 where it is not known */
 };
 
 enum { HTTP_CONNECT_TIMEOUT_S = 15, HTTP_TIMEOUT_S = 60, HTTP_TYPE_MAX = 128, HTTP_HEADERS_MAX = 8 };
+enum { HTTP_ETAG_MAX = 256 };
 
 struct http;
 
@@ -31,6 +33,8 @@ struct http;
 hf_err http_new(const struct http_options *options, struct http **ret_http);
 struct http *http_free(struct http *http);
 HF_DEFINE_CLEANUP(struct http, http_free)
+
+struct http_response;
 
 struct http_request {
   const char *url;                       /* https: anything else is refused */
@@ -41,6 +45,12 @@ struct http_request {
   const char *headers[HTTP_HEADERS_MAX]; /* more of them, "Name: value"; ends with NULL */
   const char *user;                      /* Basic authentication; NULL: none */
   struct hf_secret *password;
+  /*
+   * Takes the body of a 200 or 206 piece by piece in place of response->body; response has the rest. What it fails with, the
+   * request fails with. NULL: none.
+   */
+  hf_err (*take)(void *arg, const struct http_response *response, struct hf_slice piece);
+  void *take_arg;
 };
 
 /* Start with { .body = HF_BUF(limit) }; end with http_response_free. */
@@ -48,6 +58,11 @@ struct http_response {
   unsigned status;                  /* 200, ... */
   char content_type[HTTP_TYPE_MAX]; /* "" where there is none; parameters and all */
   unsigned retry_after_s;           /* 0 where there is none; a date is turned into seconds from now */
+  char etag[HTTP_ETAG_MAX];         /* with its quotes; "" where there is none, or it is too long */
+  bool has_range;                   /* Content-Range was sent: of a 206 where the body begins, and of what */
+  uint64_t range_start, range_size; /* size 0: it is not known */
+  bool has_length;
+  uint64_t length; /* of this body */
   struct hf_buf body;
 };
 

@@ -17,6 +17,7 @@ struct http {
   /* Of the request that runs. */
   const struct http_request *request;
   struct http_response *response;
+  bool head_read;
   char address[HTTP_ADDRESS_MAX]; /* the server's, for texts */
   char detail[CURL_ERROR_SIZE];   /* libcurl's own words */
   hf_err failed;                  /* what a callback found out; its context is still the thread's last */
@@ -33,6 +34,10 @@ static inline struct tls_peer http_peer(const struct http *http)
 
 /* "HOST[:PORT]" of a URL. */
 void http_address(const char *url, char out[HTTP_ADDRESS_MAX]);
+
+/* The answer's head, as far as it has come, into http->response; and none. */
+void http_head_read(struct http *http);
+void http_head_forget(struct http *http);
 
 /* For CURLOPT_SSL_CTX_FUNCTION: who we are, and somebody who watches the handshake. arg: struct http. */
 CURLcode http_tls_setup(CURL *curl, void *ctx, void *arg);
