@@ -76,6 +76,9 @@
   X(TIMEOUT, "timeout", 0x030, 5, "no answer in time", "Check that the other side runs, and try again.")               \
   X(PIN_MISSING, "pin-missing", 0x0A0, 4, "a PIN is needed",                                                           \
     "Give it by --pin-source, or set device.cryptoki.pin_source.")                                                     \
+  X(WRONG_FILE, "wrong-file", 0x005, 1, "not the file that was expected",                                              \
+    "Ask who published it for its digest and signature; nothing was put in place.")                                    \
+  X(HOOK, "hook", 0x005, 1, "the hook failed", "See what it printed; the file that was there before is as it was.")    \
   X(CONNECTED, "connected", 0x005, 1, "the device is connected already",                                               \
     "'holdfast reconnect' connects anew, 'holdfast disconnect' ends it.")                                              \
   X(NOT_CONNECTED, "not-connected", 0x005, 1, "the device is not connected", "Connect it: 'holdfast connect CLOUD'.")  \

@@ -164,7 +164,7 @@ hf_err hf_file_remove(const char *path)
 
 hf_err hf_file_lock(const char *path, int *ret_fd)
 {
-  HF_CLEANUP(hf_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
+  HF_CLEANUP(hf_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, S_IRUSR | S_IWUSR);
   if (fd < 0)
     return hf_fail_errno(errno, "%s", path);
   HF_TRY(give_owner(fd, path));

@@ -67,6 +67,7 @@
   X(agent_status)       \
   X(agent_check)        \
   X(agent_reload)       \
+  X(update_fetch)       \
   X(softhsm2_util)      \
   X(greengrassd)        \
   X(completion)         \

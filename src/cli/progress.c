@@ -3,6 +3,8 @@
 
 #include "config/check.h"
 
+#include <time.h>
+
 /* The line that counts down is there, and is to be overwritten. */
 static bool counting;
 
@@ -46,6 +48,37 @@ static bool on_waiting(const char *what, unsigned seconds_left, void *arg)
   if (seconds_left == 1)
     end_count();
   return true;
+}
+
+/* At most five times a second, and at the end. */
+static bool is_time_to_tell(bool last)
+{
+  static struct timespec told;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (!last && (now.tv_sec - told.tv_sec) * 1000 + (now.tv_nsec - told.tv_nsec) / 1000000 < 200)
+    return false;
+  told = now;
+  return true;
+}
+
+void cli_progress_bytes(uint64_t have, uint64_t size, void *arg)
+{
+  enum { BAR = 30 };
+  (void)arg;
+  bool last = size && have >= size;
+  if (!isatty(STDERR_FILENO) || !is_time_to_tell(last))
+    return;
+  int full = size ? (int)((double)have / (double)size * BAR) : 0;
+  fputc('\r', stderr);
+  if (size)
+    fprintf(stderr, "[%.*s%*s] %3d %% ", full, "##############################", BAR - full, "",
+            (int)((double)have / (double)size * 100));
+  fprintf(stderr, "%.1f MiB\x1b[K", (double)have / (1 << 20));
+  fflush(stderr);
+  counting = true;
+  if (last)
+    end_count();
 }
 
 const struct observer *cli_progress(void)

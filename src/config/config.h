@@ -133,6 +133,10 @@
     "Its port for plain HTTP: CRL, OCSP and the authority's certificate alone; without it, there is none")             \
   X(CA_CRL_URL, "ca.crl_url", URL, NULL, NULL, "Where certificates say that the CRL is: http://HOST:PORT/crl")         \
   X(CA_OCSP_URL, "ca.ocsp_url", URL, NULL, NULL, "Where they say that OCSP is answered: http://HOST:PORT/ocsp")        \
+  X(UPDATE_KEY_PATH, "update.key_path", PATH, NULL, NULL,                                                              \
+    "The public key (PEM, or a certificate) that the signatures of updates are checked with")                          \
+  X(UPDATE_ROOT_CERT_PATH, "update.root_cert_path", PATH, "/etc/ssl/certs", NULL,                                      \
+    "Certificates that the update server's is checked with: a file or a directory")                                    \
   X(DATA_PATH, "data.path", PATH, NULL, NULL,                                                                          \
     "Where the gateway keeps its data; root's is /var/lib/holdfast, another user's ~/.local/share/holdfast")           \
   X(RUN_PATH, "run.path", PATH, NULL, NULL,                                                                            \
