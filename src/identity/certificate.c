@@ -67,9 +67,8 @@ hf_err certificate_check_time(const X509 *certificate, const char *path)
   return HF_OK;
 }
 
-hf_err certificate_check(const X509 *certificate, const char *path, const char *device_id)
+hf_err certificate_check_name(const X509 *certificate, const char *path, const char *device_id)
 {
-  HF_TRY(certificate_check_time(certificate, path));
   char cn[CERTIFICATE_CN_MAX];
   certificate_cn(certificate, cn);
   if (!cn[0])
@@ -79,6 +78,12 @@ hf_err certificate_check(const X509 *certificate, const char *path, const char *
     return hf_hint(hf_fail(HF_ERR_CERT_INVALID, "%s is for '%s', but device.id is '%s'", path, cn, device_id),
                    "Have a certificate issued for this device, or correct device.id.");
   return HF_OK;
+}
+
+hf_err certificate_check(const X509 *certificate, const char *path, const char *device_id)
+{
+  HF_TRY(certificate_check_time(certificate, path));
+  return certificate_check_name(certificate, path, device_id);
 }
 
 static hf_err no_public_key(const char *path)

@@ -24,8 +24,9 @@ void certificate_cn(const X509 *certificate, char out[CERTIFICATE_CN_MAX]);
 /* The device's id: device.id, else the certificate's CN. Fails as certificate_read does; with CONFIG where there is none. */
 hf_err certificate_device_id(const struct config *config, char out[CERTIFICATE_CN_MAX]);
 
-/* Fails with CERT_INVALID where it is expired, or not yet valid. path is for the text. */
+/* The two halves of certificate_check: whether it is valid now, and whether it is this device's. */
 hf_err certificate_check_time(const X509 *certificate, const char *path);
+hf_err certificate_check_name(const X509 *certificate, const char *path, const char *device_id);
 
 /* Fails with CERT_INVALID where it is expired, not yet valid, or its CN is not the device's id. path is for the text. */
 hf_err certificate_check(const X509 *certificate, const char *path, const char *device_id);

@@ -41,18 +41,22 @@ static bool verifies(EVP_PKEY *public_key, const char *hash, const struct hf_buf
   return good;
 }
 
-static hf_err find_proof(EVP_PKEY *public_key, const char *of, const struct p11_key *key,
-                         const struct proof_row **ret_proof)
+static hf_err find_proof(const struct p11_key *key, const struct proof_row **ret_proof)
 {
-  for (size_t i = 0; i < HF_ARRAY_LEN(proofs); i++) {
-    if (proofs[i].type != p11_key_public(key)->type)
-      continue;
-    if (!EVP_PKEY_is_a(public_key, proofs[i].name))
-      return hf_fail(HF_ERR_KEY_MISMATCH, "the key is an %s key, that of %s is not", proofs[i].name, of);
-    *ret_proof = &proofs[i];
-    return HF_OK;
-  }
+  for (size_t i = 0; i < HF_ARRAY_LEN(proofs); i++)
+    if (proofs[i].type == p11_key_public(key)->type) {
+      *ret_proof = &proofs[i];
+      return HF_OK;
+    }
   return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "the device's key");
+}
+
+static hf_err sign_random(struct p11_key *key, const struct proof_row *proof, uint8_t message[MESSAGE_LEN],
+                          struct hf_buf *out)
+{
+  if (RAND_bytes(message, MESSAGE_LEN) != 1)
+    return hf_fail(HF_ERR_INTERNAL, "no random bytes");
+  return sign(key, &proof->how, message, out);
 }
 
 hf_err proof_check(EVP_PKEY *public_key, const char *of, struct p11_key *key)
@@ -60,11 +64,19 @@ hf_err proof_check(EVP_PKEY *public_key, const char *of, struct p11_key *key)
   const struct proof_row *proof = NULL;
   uint8_t message[MESSAGE_LEN];
   HF_CLEANUP(hf_buf_free) struct hf_buf signature = HF_BUF(P11_SIGNATURE_MAX);
-  HF_TRY(find_proof(public_key, of, key, &proof));
-  if (RAND_bytes(message, sizeof(message)) != 1)
-    return hf_fail(HF_ERR_INTERNAL, "no random bytes");
-  HF_TRY(sign(key, &proof->how, message, &signature));
+  HF_TRY(find_proof(key, &proof));
+  if (!EVP_PKEY_is_a(public_key, proof->name))
+    return hf_fail(HF_ERR_KEY_MISMATCH, "the key is an %s key, that of %s is not", proof->name, of);
+  HF_TRY(sign_random(key, proof, message, &signature));
   if (!verifies(public_key, proof->how.hash, &signature, message))
     return hf_fail(HF_ERR_KEY_MISMATCH, "%s does not verify what the key signs", of);
   return HF_OK;
+}
+
+hf_err proof_sign(struct p11_key *key, struct hf_buf *out)
+{
+  const struct proof_row *proof = NULL;
+  uint8_t message[MESSAGE_LEN];
+  HF_TRY(find_proof(key, &proof));
+  return sign_random(key, proof, message, out);
 }

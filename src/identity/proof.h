@@ -13,4 +13,10 @@
  */
 hf_err proof_check(EVP_PKEY *public_key, const char *of, struct p11_key *key);
 
+/*
+ * The same without a look at the signature, which is appended to out: what one signature costs. Fails with
+ * KEY_TYPE_INCONSISTENT, and as p11_key_sign does.
+ */
+hf_err proof_sign(struct p11_key *key, struct hf_buf *out);
+
 #endif
