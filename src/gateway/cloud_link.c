@@ -1,10 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/cloud_link.h"
 
+#include <errno.h>
+
 /* libcurl's, which takes the same address. */
 #define PROXY_PORT "1080"
 
 enum { LOCAL_KEEPALIVE_S = 60 };
+
+hf_err cloud_check_device(const struct config *config)
+{
+  if (strcmp(config_get(config, CONFIG_DEVICE_CRYPTOKI_MODE), "off") == 0)
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is off; a device connects with a key in an HSM"),
+                   "Set it to module, or to socket for the key agent.");
+  if (!config_get_bool(config, CONFIG_MQTT_BRIDGE_BUILT_IN))
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "mqtt.bridge.built_in is false"),
+                   "Holdfast connects by its own bridge: 'holdfast config set mqtt.bridge.built_in true'.");
+  return HF_OK;
+}
+
+hf_err cloud_check_roots(const struct dial_options *dial)
+{
+  if (access(dial->identity.root_path, R_OK) != 0)
+    return hf_hint(hf_fail_errno(errno, "%s", dial->identity.root_path),
+                   "Set %s to the certificates that the cloud's is checked with.", dial->root_key);
+  return HF_OK;
+}
 
 hf_err cloud_proxy(const struct config *config, bool *ret_some, struct proxy *ret_proxy)
 {

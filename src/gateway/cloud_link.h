@@ -23,6 +23,12 @@ hf_err cloud_link_options(const struct cloud *cloud, const struct config *config
                           struct cloud_link *ret_link);
 void cloud_link_free(struct cloud_link *link);
 
+/* Whether the device connects at all: by a key in an HSM, and by our own bridge. Fails with CONFIG. */
+hf_err cloud_check_device(const struct config *config);
+
+/* Whether the certificates that the cloud's is checked with are there. Fails with NOT_FOUND, PERMISSION. */
+hf_err cloud_check_roots(const struct dial_options *dial);
+
 /*
  * The configuration's proxy; *ret_some is false where it has none. Fails with CONFIG where it is to be reached by https, which
  * libcurl does and MQTT here does not.

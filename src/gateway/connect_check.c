@@ -4,39 +4,16 @@
 #include "identity/hsm.h"
 #include "identity/key.h"
 
-#include <errno.h>
 #include <limits.h>
-
-static hf_err check_mode(const struct connect *c)
-{
-  const char *mode = config_get(c->config, CONFIG_DEVICE_CRYPTOKI_MODE);
-  if (strcmp(mode, "off") != 0)
-    return HF_OK;
-  return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is off; a device connects with a key in an HSM"),
-                 "Set it to module, or to socket for the key agent.");
-}
-
-static hf_err check_bridge(const struct connect *c)
-{
-  if (config_get_bool(c->config, CONFIG_MQTT_BRIDGE_BUILT_IN))
-    return HF_OK;
-  return hf_hint(hf_fail(HF_ERR_CONFIG, "mqtt.bridge.built_in is false"),
-                 "Holdfast connects by its own bridge: 'holdfast config set mqtt.bridge.built_in true'.");
-}
 
 hf_err connect_check_configuration(struct connect *c)
 {
-  HF_TRY(check_mode(c));
-  HF_TRY(check_bridge(c));
+  HF_TRY(cloud_check_device(c->config));
   HF_TRY(cloud_link_options(c->cloud, c->config, c->device_id, &c->link));
   HF_TRY(uri_parse(c->link.options.dial.key_uri, &c->uri));
   if (!c->certificate)
     HF_TRY(certificate_read(c->cert_path, &c->certificate));
-  const struct dial_options *dial = &c->link.options.dial;
-  if (access(dial->identity.root_path, R_OK) != 0)
-    return hf_hint(hf_fail_errno(errno, "%s", dial->identity.root_path),
-                   "Set %s to the certificates that the cloud's is checked with.", dial->root_key);
-  return HF_OK;
+  return cloud_check_roots(&c->link.options.dial);
 }
 
 hf_err connect_check_certificate(struct connect *c)
@@ -76,39 +53,19 @@ hf_err connect_check_key(struct connect *c)
   return certificate_check_key(c->certificate, c->cert_path, c->key);
 }
 
-/* The first hop: the proxy, or the cloud itself. */
-static const struct config_address *first_hop(const struct connect *c)
-{
-  const struct proxy *proxy = c->link.options.dial.proxy;
-  return proxy ? &proxy->address : &c->address;
-}
-
 hf_err connect_resolve(struct connect *c)
 {
-  HF_TRY(net_resolve(first_hop(c), &c->found));
+  HF_TRY(net_resolve(dial_first_hop(&c->link.options.dial), &c->found));
   char addresses[CONNECT_TEXT_MAX / 2];
   net_format_addresses(c->found, addresses, sizeof(addresses));
   connect_detail(c, "%s%s", c->link.options.dial.proxy ? "the proxy: " : "", addresses);
   return HF_OK;
 }
 
-/* To where TLS begins. */
-static hf_err open_way(const struct connect *c, int64_t deadline_ms, int *ret_fd)
-{
-  const struct dial_options *dial = &c->link.options.dial;
-  HF_CLEANUP(hf_closep) int fd = -1;
-  HF_TRY(net_connect(c->found, deadline_ms, &fd));
-  if (dial->proxy)
-    HF_TRY(proxy_tunnel(fd, dial->proxy, &dial->address, deadline_ms));
-  *ret_fd = fd;
-  fd = -1;
-  return HF_OK;
-}
-
 hf_err connect_reach(struct connect *c)
 {
   HF_CLEANUP(hf_closep) int fd = -1;
-  HF_TRY(open_way(c, connect_deadline(c), &fd));
+  HF_TRY(dial_reach(&c->link.options.dial, c->found, connect_deadline(c), &fd));
   if (c->link.proxy_address[0])
     connect_detail(c, "through the proxy %s", c->link.proxy_address);
   return HF_OK;
@@ -120,14 +77,8 @@ hf_err connect_handshake(struct connect *c)
   struct dial_options *dial = &c->link.options.dial;
   HF_TRY(identity_key_load(dial->key_uri, &c->tls_key));
   dial->identity.key = c->tls_key;
-  const struct tls_server server = { .host = dial->address.host,
-                                     .alpn = dial->alpn,
-                                     .peer = { c->link.address, dial->url_key, dial->root_key } };
-  HF_CLEANUP(hf_closep) int fd = -1;
-  int64_t until = connect_deadline(c);
   char result[TLS_RESULT_MAX];
-  HF_TRY(open_way(c, until, &fd));
-  HF_TRY(tls_handshake(fd, &dial->identity, &server, until, result));
+  HF_TRY(dial_handshake(dial, c->found, c->tls_key, c->link.address, connect_deadline(c), result));
   connect_detail(c, "%s%s%s", result, dial->alpn ? ", " : "", dial->alpn ? dial->alpn : "");
   return HF_OK;
 }

@@ -6,6 +6,8 @@
 #include "gateway/proxy.h"
 #include "gateway/stream.h"
 
+struct addrinfo;
+
 /* Borrowed. */
 struct dial_options {
   struct config_address address;
@@ -19,5 +21,15 @@ struct dial_options {
 
 /* Blocks until the deadline at most, apart from the name server and the HSM. Fails as each of its steps does. */
 hf_err dial(const struct dial_options *options, int64_t deadline_ms, struct stream **ret_stream);
+
+/* Its steps one by one, for who tells of each. The first hop is the proxy, or the server itself. */
+const struct config_address *dial_first_hop(const struct dial_options *options);
+
+/* To where TLS begins, by one of the first hop's addresses (net_resolve): TCP, and the proxy's tunnel. The socket does not block. */
+hf_err dial_reach(const struct dial_options *options, const struct addrinfo *found, int64_t deadline_ms, int *ret_fd);
+
+/* A handshake for its own sake, with this key: see tls_handshake. address is for texts. */
+hf_err dial_handshake(const struct dial_options *options, const struct addrinfo *found, EVP_PKEY *key,
+                      const char *address, int64_t deadline_ms, char result[TLS_RESULT_MAX]);
 
 #endif
