@@ -79,6 +79,8 @@
   X(WRONG_FILE, "wrong-file", 0x005, 1, "not the file that was expected",                                              \
     "Ask who published it for its digest and signature; nothing was put in place.")                                    \
   X(HOOK, "hook", 0x005, 1, "the hook failed", "See what it printed; the file that was there before is as it was.")    \
+  X(CLOCK, "clock", 0x005, 1, "the clock cannot be relied on", "Set it, and have it kept by NTP.")                     \
+  X(UNHEALTHY, "unhealthy", 0x005, 6, "a check failed", "Each check that failed says what to do.")                     \
   X(CONNECTED, "connected", 0x005, 1, "the device is connected already",                                               \
     "'holdfast reconnect' connects anew, 'holdfast disconnect' ends it.")                                              \
   X(NOT_CONNECTED, "not-connected", 0x005, 1, "the device is not connected", "Connect it: 'holdfast connect CLOUD'.")  \

@@ -7,7 +7,8 @@ static const char exit_statuses[] = "Exit status:\n"
                                     "  2  wrong usage\n"
                                     "  3  not found, or not present: module, token, key\n"
                                     "  4  PIN or other credential\n"
-                                    "  5  network\n";
+                                    "  5  network\n"
+                                    "  6  'holdfast doctor' found something that fails\n";
 
 static const char which_module[] =
     "Which PKCS #11 module: --module PATH, else $HOLDFAST_MODULE, else device.cryptoki.module_path of the\n"

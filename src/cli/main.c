@@ -60,6 +60,13 @@ static const struct cli_command *find_command(const char *name)
   return NULL;
 }
 
+static const struct cli_command *find_in_group(const char *group, const char *word)
+{
+  char name[64];
+  snprintf(name, sizeof(name), "%s %s", group, word);
+  return find_command(name);
+}
+
 /* Words that could stand where the user's did: groups for the first, all of a group's names for both. */
 static hf_err unknown_command(const char *given)
 {
@@ -79,18 +86,24 @@ static hf_err unknown_command(const char *given)
   return nearest ? hf_hint(e, "Did you mean 'holdfast %s'?", nearest) : hf_hint(e, "See 'holdfast --help'.");
 }
 
+/* A word may be a command, too: "doctor", and "doctor bundle". */
 static int run_group(const char *group, int argc, char **argv)
 {
+  const struct cli_command *alone = find_command(group);
+  if (alone && !(argc && find_in_group(group, argv[0])))
+    return run_command(alone, argc, argv);
   if (asks_help(argc ? 1 : 0, argv)) {
     cli_help_group(stdout, group);
     return report(HF_OK);
   }
   if (argc == 0)
     return report(hf_hint(hf_fail(HF_ERR_USAGE, "'%s' needs a command", group), "See 'holdfast %s --help'.", group));
+  const struct cli_command *command = find_in_group(group, argv[0]);
+  if (command)
+    return run_command(command, argc - 1, argv + 1);
   char name[64];
   snprintf(name, sizeof(name), "%s %s", group, argv[0]);
-  const struct cli_command *command = find_command(name);
-  return command ? run_command(command, argc - 1, argv + 1) : report(unknown_command(name));
+  return report(unknown_command(name));
 }
 
 static int dispatch(int argc, char **argv)

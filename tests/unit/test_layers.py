@@ -26,14 +26,15 @@ MAY_USE = {
     "secrets": {"identity", "policy", "config", "p11", "store", "uri"},
     "gateway": {"secrets", "policy", "identity", "config", "p11", "store", "mqtt", "uri"},
     "ca": {"identity", "config", "p11", "store", "uri"},
-    "cli": {"ca", "gateway", "secrets", "identity", "config", "provider", "p11", "policy", "wire", "uri"},
+    "doctor": {"gateway", "identity", "config", "p11", "policy", "mqtt", "uri"},
+    "cli": {"doctor", "ca", "gateway", "secrets", "identity", "config", "provider", "p11", "policy", "wire", "uri"},
 }
 
 # Libraries that belong to a few folders: all others reach them through these.
 OWNERS = {
     "lmdb.h": {"store"},
     "argon2.h": {"token", "ca"},
-    "jansson.h": {"config", "identity", "secrets", "gateway", "cli"},
+    "jansson.h": {"config", "identity", "secrets", "gateway", "doctor", "cli"},
     "event2/event.h": {"ca"},
     "event2/http.h": {"ca"},
     "curl/curl.h": {"identity"},
