@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* holdfast doctor */
+#include "cli/check_progress.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/progress.h"
@@ -8,31 +9,15 @@
 
 #include <signal.h>
 
-enum { TIMEOUT_MAX_S = 600, CODE_WIDTH = 19, INDENT = 7 + CODE_WIDTH };
-
-/* What runs now, on a terminal alone: the check's own line takes its place. */
-static void on_begin(const char *code, const char *title, void *arg)
-{
-  (void)arg;
-  if (!isatty(STDERR_FILENO))
-    return;
-  fprintf(stderr, "\r...    %-*s%s\x1b[K", CODE_WIDTH, code, title);
-  fflush(stderr);
-}
-
-static void end_progress(void)
-{
-  if (isatty(STDERR_FILENO))
-    fputs("\r\x1b[K", stderr);
-}
+enum { TIMEOUT_MAX_S = 600, INDENT = 7 + CLI_CHECK_CODE_WIDTH };
 
 /* The error in the place of the detail: it says what was looked at, too. */
 static void print_finding(const struct doctor_finding *finding, void *arg)
 {
   (void)arg;
   char line[HF_CONTEXT_MAX + 256];
-  end_progress();
-  printf("%-7s%-*s%s", doctor_verdict_name(finding->verdict), CODE_WIDTH, finding->code, finding->title);
+  cli_check_end();
+  printf("%-7s%-*s%s", doctor_verdict_name(finding->verdict), CLI_CHECK_CODE_WIDTH, finding->code, finding->title);
   snprintf(line, sizeof(line), "%s%s", finding->because[0] ? "skipped because of " : "",
            finding->because[0] ? finding->because : finding->detail);
   if (hf_failed(finding->error.error)) {
@@ -47,25 +32,25 @@ static void print_finding(const struct doctor_finding *finding, void *arg)
 
 static void keep_finding(const struct doctor_finding *finding, void *arg)
 {
-  end_progress();
+  cli_check_end();
   hf_ignore(doctor_report_add(arg, finding));
 }
 
-static hf_err do_json(struct doctor_options *options, struct doctor_summary *summary)
+static hf_err do_json(struct doctor_options options, struct doctor_summary *summary)
 {
   HF_CLEANUP(json_decrefp) json_t *report = doctor_report_new();
-  const struct doctor_reporter reporter = { on_begin, keep_finding, report };
-  options->reporter = &reporter;
-  HF_TRY(doctor_run(options, summary));
+  const struct doctor_reporter reporter = { cli_check_begin, keep_finding, report };
+  options.reporter = &reporter;
+  HF_TRY(doctor_run(&options, summary));
   HF_TRY(doctor_report_end(report, summary));
   return cli_json_print(report);
 }
 
-static hf_err do_text(struct doctor_options *options, struct doctor_summary *summary)
+static hf_err do_text(struct doctor_options options, struct doctor_summary *summary)
 {
-  const struct doctor_reporter reporter = { on_begin, print_finding, NULL };
-  options->reporter = &reporter;
-  HF_TRY(doctor_run(options, summary));
+  const struct doctor_reporter reporter = { cli_check_begin, print_finding, NULL };
+  options.reporter = &reporter;
+  HF_TRY(doctor_run(&options, summary));
   printf("%u ok, %u warned of, %u failed, %u skipped\n", summary->counts[DOCTOR_OK], summary->counts[DOCTOR_WARN],
          summary->counts[DOCTOR_FAIL], summary->counts[DOCTOR_SKIP]);
   return HF_OK;
@@ -82,7 +67,7 @@ static hf_err run(const struct cli_args *args)
     options.module_path = getenv("HOLDFAST_MODULE");
   HF_TRY(cli_duration(args, "timeout", DOCTOR_TIMEOUT_S, TIMEOUT_MAX_S, &options.timeout_s));
   signal(SIGPIPE, SIG_IGN);
-  HF_TRY(cli_has(args, "json") ? do_json(&options, &summary) : do_text(&options, &summary));
+  HF_TRY(cli_has(args, "json") ? do_json(options, &summary) : do_text(options, &summary));
   return summary.counts[DOCTOR_FAIL] ? hf_fail(HF_ERR_UNHEALTHY, "%u in all", summary.counts[DOCTOR_FAIL]) : HF_OK;
 }
 

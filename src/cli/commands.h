@@ -68,6 +68,7 @@
   X(agent_check)        \
   X(agent_reload)       \
   X(update_fetch)       \
+  X(doctor_bundle)      \
   X(doctor)             \
   X(softhsm2_util)      \
   X(greengrassd)        \

@@ -110,7 +110,7 @@ bool doctor_passed(const struct doctor *d, const char *code)
 
 static void code_of(const struct doctor *d, const char *name, size_t len, char out[DOCTOR_CODE_MAX])
 {
-  bool of_cloud = name[0] == '.';
+  bool of_cloud = name[0] == '.' && d->cloud;
   snprintf(out, DOCTOR_CODE_MAX, "%s%.*s", of_cloud ? d->cloud->cloud->config->name : "", (int)len, name);
 }
 

@@ -48,7 +48,7 @@ hf_err doctor_est(struct doctor *d)
   const struct est_options options = { .config = d->config, .server = &server, .timeout_s = d->options->timeout_s };
   HF_TRY(est_open(&options, &est));
   hf_err e = est_cacerts(est, &cas);
-  doctor_detail(d, "%s, %d CA certificates", server.url, cas ? sk_X509_num(cas) : 0);
+  doctor_detail(d, "%s, CA certificates: %d", server.url, cas ? sk_X509_num(cas) : 0);
   if (!server.cumulocity)
     return e;
   doctor_warn(d, e);
