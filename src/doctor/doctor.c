@@ -115,23 +115,41 @@ static void code_of(const struct doctor *d, const char *name, size_t len, char o
 }
 
 /* The first of its needs that was not met, or what kept that from being looked at; one that does not apply here is none. */
-static const struct doctor_finding *what_is_missing(const struct doctor *d, const char *needs)
+const char *doctor_missing(const struct doctor *d, const char *needs)
 {
   for (const char *at = needs; at && *at; at += strcspn(at, " "), at += strspn(at, " ")) {
     char code[DOCTOR_CODE_MAX];
     code_of(d, at, strcspn(at, " "), code);
     const struct doctor_finding *finding = find(d, code);
-    if (finding && (finding->verdict == DOCTOR_FAIL || finding->verdict == DOCTOR_SKIP))
-      return finding;
+    if (finding && finding->verdict == DOCTOR_FAIL)
+      return finding->code;
+    if (finding && finding->verdict == DOCTOR_SKIP)
+      return finding->because;
   }
   return NULL;
 }
 
+struct doctor_finding *doctor_begin(struct doctor *d, const char *code, const char *title)
+{
+  d->finding = &d->findings[d->count];
+  snprintf(d->finding->code, sizeof(d->finding->code), "%s", code);
+  d->finding->title = title;
+  return d->finding;
+}
+
+/* Only now it is one of those before: a check does not need itself. */
+void doctor_end(struct doctor *d, struct doctor_summary *summary)
+{
+  d->count++;
+  summary->counts[d->finding->verdict]++;
+  d->options->reporter->end(d->finding, d->options->reporter->arg);
+}
+
 static void look(struct doctor *d, const struct doctor_check *check)
 {
-  const struct doctor_finding *missing = what_is_missing(d, check->needs);
+  const char *missing = doctor_missing(d, check->needs);
   if (missing) {
-    doctor_skip(d, missing->verdict == DOCTOR_SKIP ? missing->because : missing->code);
+    doctor_skip(d, missing);
     return;
   }
   d->options->reporter->begin(d->finding->code, check->title, d->options->reporter->arg);
@@ -144,20 +162,14 @@ static void look(struct doctor *d, const struct doctor_check *check)
 
 static void run_check(struct doctor *d, const struct doctor_check *check, struct doctor_summary *summary)
 {
-  char code[DOCTOR_CODE_MAX];
+  char name[DOCTOR_CODE_MAX], code[DOCTOR_CODE_MAX];
   if (check->applies && !(d->config && check->applies(d)))
     return;
-  d->finding = &d->findings[d->count];
-  if (d->cloud)
-    snprintf(code, sizeof(code), ".%s", check->code);
-  else
-    snprintf(code, sizeof(code), "%s", check->code);
-  code_of(d, code, strlen(code), d->finding->code);
-  d->finding->title = check->title;
+  snprintf(name, sizeof(name), "%s%s", d->cloud ? "." : "", check->code);
+  code_of(d, name, strlen(name), code);
+  doctor_begin(d, code, check->title);
   look(d, check);
-  d->count++; /* only now: a check does not need itself */
-  summary->counts[d->finding->verdict]++;
-  d->options->reporter->end(d->finding, d->options->reporter->arg);
+  doctor_end(d, summary);
 }
 
 static void run_cloud(struct doctor *d, const struct cloud *cloud, struct doctor_summary *summary)
@@ -202,6 +214,7 @@ hf_err doctor_run(const struct doctor_options *options, struct doctor_summary *r
   d->options = options;
   for (size_t i = 0; i < HF_ARRAY_LEN(checks); i++)
     run_check(d, &checks[i], &summary);
+  doctor_run_start(d, &summary);
   run_clouds(d, only, &summary);
   release(d);
   *ret_summary = summary;

@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <netdb.h>
 
-enum { DOCTOR_FINDINGS_MAX = 80 };
+enum { DOCTOR_FINDINGS_MAX = 100 };
 
 /* The way to one cloud. */
 struct doctor_cloud {
@@ -57,6 +57,16 @@ struct doctor_check {
   bool (*applies)(const struct doctor *d); /* NULL: always */
   hf_err (*run)(struct doctor *d);
 };
+
+/* Of what it needs, the check that failed; NULL: nothing. */
+const char *doctor_missing(const struct doctor *d, const char *needs);
+
+/* A finding of its own, which is the one that runs until doctor_end tells and counts it. */
+struct doctor_finding *doctor_begin(struct doctor *d, const char *code, const char *title);
+void doctor_end(struct doctor *d, struct doctor_summary *summary);
+
+/* doctor_start.c */
+void doctor_run_start(struct doctor *d, struct doctor_summary *summary);
 
 /* doctor_config.c */
 hf_err doctor_config_file(struct doctor *d);

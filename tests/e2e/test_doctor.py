@@ -363,6 +363,33 @@ def test_a_gateway_that_should_run(device, broker):
     warns(device, "core", "service", "no holdfast-core runs", hint="holdfast core start")
 
 
+@one_module
+def test_the_keys_of_server_and_secrets(device, broker, make_key, free_port):
+    """As 'holdfast core start' looks at them."""
+    assert not [code for code in examine(device).checks if code.startswith(("server-", "secrets-"))]
+    port = free_port()
+    device.set(mqtt__server__enabled="true", mqtt__server__bind__port=port, mqtt__server__key_uri=make_key("server-key", id="05"),
+               secrets__key_uri=make_key("secrets-key", "rsa:2048", "06"))
+    report = examine(device)
+    assert {"server-key-found", "server-key-kind", "server-key-mechanisms", "server-key-works", "server-port", "secrets-key-found",
+            "secrets-key-works"} <= set(report.checks)
+    device.set(mqtt__server__key_uri=device.token.key_uri("none"))
+    report = fails(device, "server-key-found", "uri-no-match", "object=none", hint="", only=False)
+    assert report.checks["server-key-works"]["because"] == "server-key-found"
+    device.set(secrets__key_uri=make_key("ed-key", "EC:edwards25519", "08"), mqtt__server__key_uri=device.token.key_uri("server-key"))
+    fails(device, "secrets-key-kind", "key-type-inconsistent", "Ed25519", hint="RSA", only=False)
+    device.token.pin_file.write_text("000000\n")
+    report = fails(device, "token.pin", "pin-incorrect", hint="")
+    assert report.checks["secrets-key-found"]["because"] == "token.pin"
+
+
+@one_module
+def test_a_cloud_that_knows_the_certificate_itself(device, broker):
+    device.run([device.holdfast, "config", "unset", "--config", device.config, "mqtt.url"])
+    device.set(aws__url="localhost:1", device__id="thing-7")
+    assert examine(device).checks["cert.device"]["verdict"] == "ok"
+
+
 # The network
 
 @one_module
