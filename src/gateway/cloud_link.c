@@ -8,11 +8,17 @@
 
 enum { LOCAL_KEEPALIVE_S = 60 };
 
-hf_err cloud_check_device(const struct config *config)
+hf_err cloud_check_mode(const struct config *config)
 {
   if (strcmp(config_get(config, CONFIG_DEVICE_CRYPTOKI_MODE), "off") == 0)
     return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is off; a device connects with a key in an HSM"),
                    "Set it to module, or to socket for the key agent.");
+  return HF_OK;
+}
+
+hf_err cloud_check_device(const struct config *config)
+{
+  HF_TRY(cloud_check_mode(config));
   if (!config_get_bool(config, CONFIG_MQTT_BRIDGE_BUILT_IN))
     return hf_hint(hf_fail(HF_ERR_CONFIG, "mqtt.bridge.built_in is false"),
                    "Holdfast connects by its own bridge: 'holdfast config set mqtt.bridge.built_in true'.");

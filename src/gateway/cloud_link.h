@@ -23,7 +23,8 @@ hf_err cloud_link_options(const struct cloud *cloud, const struct config *config
                           struct cloud_link *ret_link);
 void cloud_link_free(struct cloud_link *link);
 
-/* Whether the device connects at all: by a key in an HSM, and by our own bridge. Fails with CONFIG. */
+/* Whether the device connects at all: by a key in an HSM (mode), and by our own bridge, too (device). Fail with CONFIG. */
+hf_err cloud_check_mode(const struct config *config);
 hf_err cloud_check_device(const struct config *config);
 
 /* Whether the certificates that the cloud's is checked with are there. Fails with NOT_FOUND, PERMISSION. */

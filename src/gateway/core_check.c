@@ -103,14 +103,6 @@ static bool asks_for_server_port(const struct core_checks *checks)
 
 /* The checks that need no HSM */
 
-static hf_err check_mode(const struct core_checks *checks)
-{
-  if (strcmp(config_get(checks->config, CONFIG_DEVICE_CRYPTOKI_MODE), "off") != 0)
-    return HF_OK;
-  return hf_hint(hf_fail(HF_ERR_CONFIG, "device.cryptoki.mode is off; a device connects with a key in an HSM"),
-                 "Set it to module, or to socket for the key agent.");
-}
-
 static hf_err check_configuration(struct core_checks *checks)
 {
   HF_TRY(config_usable(checks->config));
@@ -119,7 +111,7 @@ static hf_err check_configuration(struct core_checks *checks)
     if (!config_get_bool(checks->config, config_clouds[i].bridge_enabled))
       continue;
     HF_TRY(cloud_link_options(&clouds[i], checks->config, "id", &link));
-    HF_TRY(check_mode(checks));
+    HF_TRY(cloud_check_mode(checks->config));
   }
   core_check_detail(checks, "%s", config_path(checks->config));
   return HF_OK;
