@@ -4,7 +4,7 @@
 #define HF_CA_EXCHANGE_H
 
 #include "ca/grant.h"
-#include "ca/front.h"
+#include "httpd/front.h"
 
 struct exchange;
 

@@ -68,6 +68,8 @@ static hf_err listen_at(struct server *s, enum config_key port, SSL_CTX *ctx, st
   const struct front_options options = {
     .address = config_get(s->identity.config, CONFIG_CA_BIND_ADDRESS),
     .port = (uint16_t)config_get_number(s->identity.config, port),
+    .address_key = config_row(CONFIG_CA_BIND_ADDRESS)->key,
+    .port_key = config_row(port)->key,
     .ctx = ctx,
     .pool = s->pool,
     .on_request = service_request,

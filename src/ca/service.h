@@ -4,7 +4,7 @@
 #define HF_CA_SERVICE_H
 
 #include "ca/grant.h"
-#include "ca/front.h"
+#include "httpd/front.h"
 
 enum { SERVICE_STUCK_S = 60 }; /* what takes longer in the pool will never end */
 

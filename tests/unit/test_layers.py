@@ -16,6 +16,7 @@ MAY_USE = {
     "wire": set(),
     "store": set(),
     "mqtt": set(),
+    "httpd": set(),
     "token": {"store"},
     "p11": {"uri"},
     "config": {"mqtt", "uri"},
@@ -24,8 +25,8 @@ MAY_USE = {
     "provider": {"p11", "uri", "config"},
     "identity": {"config", "p11", "provider", "uri"},
     "secrets": {"identity", "policy", "config", "p11", "store", "uri"},
-    "gateway": {"secrets", "policy", "identity", "config", "p11", "store", "mqtt", "uri"},
-    "ca": {"identity", "config", "p11", "store", "uri"},
+    "gateway": {"httpd", "secrets", "policy", "identity", "config", "p11", "store", "mqtt", "uri"},
+    "ca": {"httpd", "identity", "config", "p11", "store", "uri"},
     "doctor": {"gateway", "identity", "config", "p11", "policy", "mqtt", "uri"},
     "cli": {"doctor", "ca", "gateway", "secrets", "identity", "config", "provider", "p11", "policy", "wire", "uri"},
 }
@@ -35,10 +36,10 @@ OWNERS = {
     "lmdb.h": {"store"},
     "argon2.h": {"token", "ca"},
     "jansson.h": {"config", "identity", "secrets", "gateway", "doctor", "cli"},
-    "event2/event.h": {"ca"},
-    "event2/http.h": {"ca"},
+    "event2/event.h": {"httpd", "ca", "gateway"},
+    "event2/http.h": {"httpd", "ca", "gateway"},
     "curl/curl.h": {"identity"},
-    "openssl/ssl.h": {"gateway", "identity", "ca"},
+    "openssl/ssl.h": {"httpd", "gateway", "identity", "ca"},
     "dlfcn.h": {"p11", "provider"},
 }
 

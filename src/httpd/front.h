@@ -4,10 +4,10 @@
  * pool's, since the server's key signs in a token; the loop waits for nobody. Limits: connections in all and from one
  * address, time for the handshake and for each request.
  */
-#ifndef HF_CA_FRONT_H
-#define HF_CA_FRONT_H
+#ifndef HF_HTTPD_FRONT_H
+#define HF_HTTPD_FRONT_H
 
-#include "ca/pool.h"
+#include "httpd/pool.h"
 
 #include <event2/http.h>
 #include <openssl/ssl.h>
@@ -29,7 +29,8 @@ typedef void front_request_fn(struct front *front, struct evhttp_request *reques
 struct front_options {
   const char *address; /* a name or an IP address */
   uint16_t port;
-  SSL_CTX *ctx; /* NULL: plain HTTP */
+  const char *address_key, *port_key; /* the configuration's keys that say so, for hints: "ca.bind.address" */
+  SSL_CTX *ctx;                       /* NULL: plain HTTP */
   struct pool *pool;
   front_request_fn
       *on_request; /* of the loop's thread; each request is answered by front_reply, once, sooner or later */

@@ -3,10 +3,10 @@
  * One connection of a front. evhttp drops connections by itself and tells nobody: so each has a reference to its bufferevent,
  * and is swept up once evhttp has let go of that.
  */
-#ifndef HF_CA_CONNECTION_H
-#define HF_CA_CONNECTION_H
+#ifndef HF_HTTPD_CONNECTION_H
+#define HF_HTTPD_CONNECTION_H
 
-#include "ca/front.h"
+#include "httpd/front.h"
 
 #include <sys/queue.h>
 

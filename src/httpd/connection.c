@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ca/connection.h"
+#include "httpd/connection.h"
 
 #include "base/log.h"
 

@@ -3,8 +3,8 @@
  * A few threads for what may wait for an HSM or a disk, so that the event loop never does. A job is run by one of them and
  * then given back to the loop's thread.
  */
-#ifndef HF_CA_POOL_H
-#define HF_CA_POOL_H
+#ifndef HF_HTTPD_POOL_H
+#define HF_HTTPD_POOL_H
 
 #include "base/cleanup.h"
 #include "base/error.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ca/pool.h"
+#include "httpd/pool.h"
 
 #include <errno.h>
 #include <pthread.h>

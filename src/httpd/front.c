@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ca/front.h"
+#include "httpd/front.h"
 
 #include "base/log.h"
-#include "ca/connection.h"
+#include "httpd/connection.h"
 
 #include <errno.h>
 #include <event2/bufferevent.h>
@@ -98,7 +98,7 @@ static hf_err find_address(const struct front_options *options, struct addrinfo 
   if (rc == 0)
     return HF_OK;
   return hf_hint(hf_fail(HF_ERR_CONFIG, "the address %s: %s", options->address, gai_strerror(rc)),
-                 "Set ca.bind.address to one of this host's.");
+                 "Set %s to one of this host's.", options->address_key);
 }
 
 static hf_err listen_at(struct front *front, const struct front_options *options)
@@ -113,7 +113,7 @@ static hf_err listen_at(struct front *front, const struct front_options *options
   if (!front->listener)
     return hf_hint(
         hf_fail(HF_ERR_UNREACHABLE, "listening at %s, port %u: %s", options->address, options->port, strerror(error)),
-        "Set ca.bind.address and ca.bind.port to what is free.");
+        "Set %s and %s to what is free.", options->address_key, options->port_key);
   evconnlistener_set_error_cb(front->listener, on_accept_error);
   if (!evhttp_bind_listener(front->http, front->listener)) {
     evconnlistener_free(front->listener);
