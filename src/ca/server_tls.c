@@ -3,62 +3,20 @@
 
 #include "base/log.h"
 #include "identity/chain.h"
+#include "identity/host_names.h"
 #include "identity/key.h"
 
-#include <arpa/inet.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <time.h>
 
-enum { NAMES_MAX = 32, LIST_MAX = 1024 + 8 * NAMES_MAX };
-
-/* ca.server.names as alternative names; the first is the CN. */
-struct server_names {
-  char list[LIST_MAX];
-  char texts[NAMES_MAX][300];
-  const char *alt_names[NAMES_MAX];
-  struct profile_names names;
-};
-
-static hf_err add_name(struct server_names *all, const char *name)
+/* ca.server.names as alternative names. */
+static hf_err read_names(const struct config *config, struct host_names *ret_names)
 {
-  uint8_t address[sizeof(struct in6_addr)];
-  bool is_ip = inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-  size_t at = all->names.alt_name_count;
-  if (at == NAMES_MAX)
-    return hf_fail(HF_ERR_CONFIG, "ca.server.names has more than %d names", NAMES_MAX);
-  snprintf(all->texts[at], sizeof(all->texts[at]), "%s:%s", is_ip ? "IP" : "DNS", name);
-  all->alt_names[at] = all->texts[at];
-  all->names.alt_name_count++;
-  return HF_OK;
-}
-
-static hf_err cut_names(const char *host, const char *list, struct server_names *all)
-{
-  HF_CLEANUP(profile_alt_names_freep) GENERAL_NAMES *parsed = NULL;
-  char *rest = NULL;
-  *all = (struct server_names){ .list = "" };
-  snprintf(all->list, sizeof(all->list), "%s%s%s", host, host[0] ? "," : "", list);
-  for (char *name = strtok_r(all->list, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
-    HF_TRY(add_name(all, name));
-  const char *first = strchr(all->texts[0], ':') + 1;
-  all->names.common_name = strlen(first) <= PROFILE_CN_MAX ? first : "holdfast-ca";
-  all->names.alt_names = all->alt_names;
-  return profile_alt_names(&all->names, &parsed);
-}
-
-/* A host may have a name that is none in DNS: then it goes without. */
-static hf_err read_names(const struct config *config, struct server_names *all)
-{
-  static const char local[] = "localhost,127.0.0.1,::1";
-  const char *set = config_get(config, CONFIG_CA_SERVER_NAMES);
-  char host[256] = "";
-  if (set)
-    return cut_names("", set, all);
-  if (gethostname(host, sizeof(host) - 1) == 0 && strcmp(host, "localhost") != 0 && !strchr(host, ',') &&
-      !hf_failed(cut_names(host, local, all)))
-    return HF_OK;
-  return cut_names("", local, all);
+  const struct host_names_options options = { .set = config_get(config, CONFIG_CA_SERVER_NAMES),
+                                              .key = config_row(CONFIG_CA_SERVER_NAMES)->key,
+                                              .common_name = "holdfast-ca" };
+  return host_names_read(&options, ret_names);
 }
 
 /* The certificate that is there */
@@ -73,26 +31,15 @@ static hf_err renewal_time(const X509 *certificate, int64_t *ret_time)
   return HF_OK;
 }
 
-static bool has_names(const X509 *certificate, const struct profile_names *names)
-{
-  HF_CLEANUP(profile_alt_names_freep) GENERAL_NAMES *wanted = NULL;
-  HF_CLEANUP(profile_alt_names_freep)
-  GENERAL_NAMES *has = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-  bool same = !hf_failed(profile_alt_names(names, &wanted)) && sk_GENERAL_NAME_num(has) == sk_GENERAL_NAME_num(wanted);
-  for (int i = 0; same && i < sk_GENERAL_NAME_num(wanted); i++)
-    same = GENERAL_NAME_cmp(sk_GENERAL_NAME_value(has, i), sk_GENERAL_NAME_value(wanted, i)) == 0;
-  ERR_clear_error();
-  return same;
-}
-
 static bool is_good(const X509 *certificate, const struct authority *authority, EVP_PKEY *key,
                     const struct profile_names *names)
 {
   int64_t renew_at;
   X509 *leaf = (X509 *)(uintptr_t)certificate;
   bool good = X509_check_private_key(leaf, key) == 1 &&
-              X509_verify(leaf, X509_get0_pubkey(authority->certificate)) == 1 && has_names(certificate, names) &&
-              !hf_failed(renewal_time(certificate, &renew_at)) && renew_at > (int64_t)time(NULL);
+              X509_verify(leaf, X509_get0_pubkey(authority->certificate)) == 1 &&
+              host_names_match(certificate, names) && !hf_failed(renewal_time(certificate, &renew_at)) &&
+              renew_at > (int64_t)time(NULL);
   ERR_clear_error();
   return good;
 }
@@ -117,7 +64,7 @@ static hf_err issue_new(const struct authority *authority, EVP_PKEY *key, const 
 static hf_err get_chain(const struct config *config, const struct authority *authority, EVP_PKEY *key,
                         STACK_OF(X509) * *ret_chain)
 {
-  struct server_names names = { .list = "" };
+  struct host_names names;
   char dir[PATH_MAX], path[PATH_MAX + 16];
   HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = NULL;
   HF_TRY(authority_path(config, dir, sizeof(dir)));

@@ -12,6 +12,12 @@
  */
 hf_err identity_key_load(const char *uri, EVP_PKEY **ret_key);
 
+/*
+ * The same for a key that may lie in a file by the user's own choice (where starts with '/'), as the local server's: PEM, without a
+ * passphrase. A URI never leads to a file. what: for the text. Fails also with NOT_FOUND, PERMISSION, KEY_FILE.
+ */
+hf_err identity_key_load_any(const char *where, const char *what, EVP_PKEY **ret_key);
+
 /* The digest that this key signs with: SHA-256; SHA-384 and SHA-512 for P-384 and P-521; NULL for Ed25519, which has its own. */
 const EVP_MD *identity_key_digest(const EVP_PKEY *key);
 
