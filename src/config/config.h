@@ -107,6 +107,17 @@
   X(MQTT_SERVER_THINGS_PATH, "mqtt.server.things_path", PATH, NULL, NULL, "The group file: which devices may connect") \
   X(MQTT_SERVER_ROUTES_PATH, "mqtt.server.routes_path", PATH, NULL, NULL,                                              \
     "The routing table: from which device or the cloud, to which, what topics")                                        \
+  X(MQTT_SERVER_NAMES, "mqtt.server.names", HOSTS, NULL, NULL,                                                         \
+    "Names and addresses that devices reach it by, ',' between them; without it, all that this host has")              \
+  X(MQTT_SERVER_VALIDITY, "mqtt.server.validity", DURATION, "7d", NULL,                                                \
+    "How long a certificate of the group's authority is valid; renewed when a third of that is left")                  \
+  X(MQTT_SERVER_CA_KEY_URI, "mqtt.server.ca_key_uri", URI, NULL, NULL,                                                 \
+    "The private key of the group's authority; 'holdfast core create-group-ca' sets it")                               \
+  X(MQTT_SERVER_CA_CERT_PATH, "mqtt.server.ca_cert_path", PATH, NULL, NULL,                                            \
+    "The group's authority's certificate (PEM); without it, group-ca.pem in data.path")                                \
+  X(MQTT_SERVER_DISCOVERY_ENABLED, "mqtt.server.discovery.enabled", BOOL, "true", NULL,                                \
+    "Whether devices may ask by HTTPS where the local server is, as they ask Greengrass")                              \
+  X(MQTT_SERVER_DISCOVERY_PORT, "mqtt.server.discovery.port", PORT, "8443", NULL, "The port for that")                 \
   X(SECRETS_KEY_URI, "secrets.key_uri", KEY, NULL, NULL,                                                               \
     "The private key that wraps secrets' data keys: a PKCS #11 URI, or a key file; without it, the device's")          \
   X(SECRETS_POLICY_PATH, "secrets.policy_path", PATH, "/etc/holdfast/agent.policy", NULL,                              \
