@@ -36,6 +36,17 @@ hf_err program_provider(char *out, size_t size)
   return hf_failed(e) ? hf_hint(e, "Install Holdfast's OpenSSL provider.") : e;
 }
 
+hf_err program_admission(char *out, size_t size)
+{
+  static const char *const places[] = {
+    "../" HF_LIBDIR "/holdfast/holdfast-admission.so",
+    "../lib/holdfast/holdfast-admission.so",
+    "../admission/holdfast-admission.so",
+  };
+  hf_err e = hf_file_beside_program(places, HF_ARRAY_LEN(places), out, size);
+  return hf_failed(e) ? hf_hint(e, "Install Holdfast's module for mosquitto.") : e;
+}
+
 hf_err program_module(const struct config *config, const char *given, char *out, size_t size)
 {
   if (given)

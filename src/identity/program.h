@@ -9,6 +9,9 @@
 hf_err program_own_module(char *out, size_t size);
 hf_err program_provider(char *out, size_t size);
 
+/* What the local broker loads to know its devices. Fails with NOT_FOUND. */
+hf_err program_admission(char *out, size_t size);
+
 /* given (may be NULL), else the configuration's, else our own; as p11_module_open takes it. With given, config may be NULL. */
 hf_err program_module(const struct config *config, const char *given, char *out, size_t size);
 

@@ -21,6 +21,7 @@ MAY_USE = {
     "p11": {"uri"},
     "config": {"mqtt", "uri"},
     "policy": {"uri"},
+    "admission": {"config"},
     "agent": {"p11", "policy", "config", "wire", "uri"},
     "provider": {"p11", "uri", "config"},
     "identity": {"config", "p11", "provider", "uri"},
@@ -34,6 +35,7 @@ MAY_USE = {
 # Libraries that belong to a few folders: all others reach them through these.
 OWNERS = {
     "lmdb.h": {"store"},
+    "mosquitto_broker.h": {"admission"},
     "argon2.h": {"token", "ca"},
     "jansson.h": {"config", "identity", "secrets", "gateway", "doctor", "cli"},
     "event2/event.h": {"httpd", "ca", "gateway"},
