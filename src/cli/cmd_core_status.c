@@ -47,6 +47,33 @@ static void print_broker(const json_t *broker)
     print_line("  last end:", text(broker, "last_end"));
 }
 
+static void print_discovery(const json_t *discovery)
+{
+  char line[128];
+  snprintf(line, sizeof(line), "%s, port %s", text(discovery, "state"), text(discovery, "port"));
+  print_line("  discovery:", line);
+  print_cause(json_object_get(discovery, "cause"));
+}
+
+static void print_server(const json_t *server)
+{
+  char line[512], until[32], renew_at[32];
+  if (!json_is_true(json_object_get(server, "enabled")))
+    return;
+  snprintf(line, sizeof(line), "%s on %s:%s (TLS), %lld things, %lld routes", text(server, "state"),
+           text(server, "address"), text(server, "port"), cli_json_number(server, "things"),
+           cli_json_number(server, "routes"));
+  print_line("Device server:", line);
+  print_cause(json_object_get(server, "cause"));
+  format_time(cli_json_number(server, "valid_until"), until, sizeof(until));
+  format_time(cli_json_number(server, "renew_at"), renew_at, sizeof(renew_at));
+  snprintf(line, sizeof(line), "%s, valid until %s, renewed %s", text(server, "certificate"), until,
+           cli_json_number(server, "renew_at") ? renew_at : "by whoever issued it");
+  if (text(server, "certificate")[0])
+    print_line("  certificate:", line);
+  print_discovery(json_object_get(server, "discovery"));
+}
+
 static void print_flow(const char *name, const json_t *flow)
 {
   char line[256];
@@ -115,6 +142,7 @@ static hf_err run(const struct cli_args *args)
   snprintf(line, sizeof(line), "running, pid %lld, since %s", cli_json_number(status, "pid"), since);
   print_line("holdfast-core:", line);
   print_broker(json_object_get(status, "broker"));
+  print_server(json_object_get(status, "server"));
   const json_t *bridge;
   size_t i;
   json_array_foreach (json_object_get(status, "bridges"), i, bridge)

@@ -63,6 +63,7 @@
   X(core_status)        \
   X(core_check_config)  \
   X(core_move_aside)    \
+  X(core_group_ca)      \
   X(agent_run)          \
   X(agent_status)       \
   X(agent_check)        \

@@ -22,6 +22,8 @@ enum {
   BACKOFF_MIN_MS = 200,
   BACKOFF_MAX_MS = 10000,
   STEADY_MS = 30000,
+  TLS_RETRY_MIN_MS = 5000,
+  TLS_RETRY_MAX_MS = 600000,
   CONFIG_BYTES_MAX = 16 * 1024
 };
 
@@ -31,7 +33,11 @@ struct broker {
   enum broker_state state;
   struct broker_status status;
   char config_path[PATH_MAX], pid_path[PATH_MAX];
-  struct hf_buf text; /* what config_path holds */
+  struct broker_tls tls;  /* listens false: there is none */
+  struct hf_buf texts[2]; /* what it is told without the listener for devices, and with it */
+  bool with_tls;          /* which of them config_path holds */
+  int64_t tls_retry_ms;   /* when it is tried again, where it should be there and is not */
+  int tls_backoff_ms;
   struct broker_child child;
   int64_t started_ms, next_ms; /* next_ms: of a probe, or of the next start */
   int backoff_ms;
@@ -48,19 +54,53 @@ static hf_err make_directories(const struct config *config, char data_dir[PATH_M
   return hf_dir_make(data_dir);
 }
 
-static hf_err write_config(struct broker *broker, const struct hf_buf *text)
+static void free_texts(struct hf_buf texts[2])
 {
-  HF_TRY(hf_dir_make_above(broker->config_path, 0755));
-  HF_TRY(hf_file_write(broker->config_path, text->data, text->len, 0600));
-  broker->text.len = 0;
-  return hf_buf_add(&broker->text, text->data, text->len);
+  hf_buf_free(&texts[0]);
+  hf_buf_free(&texts[1]);
 }
 
-static hf_err build_config(const struct config *config, struct hf_buf *text)
+static void free_two(struct hf_buf (*texts)[2])
+{
+  free_texts(*texts);
+}
+
+#define TWO_TEXTS                                      \
+  {                                                    \
+    HF_BUF(CONFIG_BYTES_MAX), HF_BUF(CONFIG_BYTES_MAX) \
+  }
+
+static hf_err build_configs(const struct config *config, const struct broker_tls *tls, struct hf_buf texts[2])
 {
   char data_dir[PATH_MAX];
   HF_TRY(make_directories(config, data_dir));
-  return broker_config_add(config, data_dir, text);
+  for (int with_tls = 0; with_tls < 2; with_tls++) {
+    struct broker_tls listener = tls ? *tls : (struct broker_tls){ .listens = false };
+    listener.listens = listener.listens && with_tls;
+    HF_TRY(broker_config_add(config, data_dir, tls ? &listener : NULL, &texts[with_tls]));
+  }
+  return HF_OK;
+}
+
+/* Then they are the broker's. */
+static hf_err write_config(struct broker *broker, struct hf_buf texts[2], bool with_tls)
+{
+  HF_TRY(hf_dir_make_above(broker->config_path, 0755));
+  HF_TRY(hf_file_write(broker->config_path, texts[with_tls].data, texts[with_tls].len, 0600));
+  broker->with_tls = with_tls;
+  if (texts == broker->texts)
+    return HF_OK;
+  free_texts(broker->texts);
+  memcpy(broker->texts, texts, sizeof(broker->texts));
+  texts[0] = texts[1] = HF_BUF(CONFIG_BYTES_MAX);
+  return HF_OK;
+}
+
+static void note_tls(struct broker *broker, const struct broker_tls *tls)
+{
+  broker->tls = tls ? *tls : (struct broker_tls){ .listens = false };
+  broker->tls_backoff_ms = 0;
+  broker->status.tls_cause = (struct hf_err_saved){ .error = HF_OK };
 }
 
 static void note_address(struct broker *broker, const struct config *config)
@@ -82,10 +122,32 @@ static hf_err port_is_free(const char *address, const char *port)
                  "another mqtt.bind.port.");
 }
 
+/* Goes on without the listener for devices, for a while. */
+static hf_err leave_tls_out(struct broker *broker, hf_err why)
+{
+  broker->status.tls_cause = hf_err_save(why);
+  hf_ignore(hf_log_err(why, "the listener for devices; the local broker runs without it"));
+  broker->tls_backoff_ms = broker->tls_backoff_ms ? broker->tls_backoff_ms * 2 : TLS_RETRY_MIN_MS;
+  if (broker->tls_backoff_ms > TLS_RETRY_MAX_MS)
+    broker->tls_backoff_ms = TLS_RETRY_MAX_MS;
+  broker->tls_retry_ms = net_now_ms() + broker->tls_backoff_ms;
+  return write_config(broker, broker->texts, false);
+}
+
+static hf_err check_tls_port(const struct broker *broker)
+{
+  hf_err e = port_check_free(broker->tls.address, broker->tls.port);
+  return hf_failed(e) ? hf_hint(e, "End it, or choose another mqtt.server.bind.port.") : e;
+}
+
 static hf_err start_child(struct broker *broker)
 {
   HF_TRY(port_is_free(broker->status.address, broker->status.port));
-  HF_TRY(broker_child_start(broker->config_path, broker->pid_path, &broker->child));
+  hf_err e = broker->with_tls ? check_tls_port(broker) : HF_OK;
+  if (hf_failed(e))
+    HF_TRY(leave_tls_out(broker, e));
+  const char *conf = broker->with_tls ? broker->tls.openssl_conf : NULL;
+  HF_TRY(broker_child_start(broker->config_path, broker->pid_path, conf, &broker->child));
   broker->state = BROKER_STARTING;
   broker->started_ms = net_now_ms();
   broker->next_ms = broker->started_ms + PROBE_MS;
@@ -133,14 +195,24 @@ static hf_err ended_at_once(const char *last_end)
              : e;
 }
 
+/* One that ended as it started with the listener for devices did so for its sake, as a rule: all else was well before. */
+static hf_err start_without_tls(struct broker *broker)
+{
+  hf_err e = hf_fail(HF_ERR_SERVICE, "mosquitto %s", broker->status.last_end);
+  HF_TRY(leave_tls_out(broker, hf_hint(e, "See the log above this; 'holdfast core restart' tries at once.")));
+  return start_child(broker);
+}
+
 static hf_err await_listening(struct broker *broker)
 {
   while (broker->state == BROKER_STARTING) {
     poll(NULL, 0, PROBE_MS);
     broker_child_log(&broker->child);
-    if (has_ended(broker))
+    if (has_ended(broker) && !broker->with_tls)
       return ended_at_once(broker->status.last_end);
-    if (listens(broker))
+    if (!broker->child.pid)
+      HF_TRY(start_without_tls(broker));
+    else if (listens(broker))
       broker->state = BROKER_UP;
     else if (net_now_ms() - broker->started_ms > START_TIMEOUT_MS)
       return hf_fail(HF_ERR_TIMEOUT, "mosquitto does not listen on port %s", broker->status.port);
@@ -148,12 +220,13 @@ static hf_err await_listening(struct broker *broker)
   return HF_OK;
 }
 
-static hf_err start_managed(struct broker *broker, const struct config *config)
+static hf_err start_managed(struct broker *broker, const struct config *config, const struct broker_tls *tls)
 {
-  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(CONFIG_BYTES_MAX);
-  HF_TRY(build_config(config, &text));
+  HF_CLEANUP(free_two) struct hf_buf texts[2] = TWO_TEXTS;
+  HF_TRY(build_configs(config, tls, texts));
   HF_TRY(broker_child_end_leftover(broker->pid_path));
-  HF_TRY(write_config(broker, &text));
+  note_tls(broker, tls);
+  HF_TRY(write_config(broker, texts, broker->tls.listens));
   HF_TRY(start_child(broker));
   hf_err e = await_listening(broker);
   if (hf_failed(e))
@@ -166,19 +239,19 @@ static bool is_managed(const struct config *config)
   return strcmp(config_get(config, CONFIG_MQTT_BROKER), "managed") == 0;
 }
 
-hf_err broker_start(const struct config *config, struct broker **ret_broker)
+hf_err broker_start(const struct config *config, const struct broker_tls *tls, struct broker **ret_broker)
 {
   HF_CLEANUP(broker_stopp) struct broker *broker = calloc(1, sizeof(*broker));
   if (!broker)
     return hf_fail(HF_ERR_NO_MEMORY, "the broker");
-  broker->text = HF_BUF(CONFIG_BYTES_MAX);
+  broker->texts[0] = broker->texts[1] = HF_BUF(CONFIG_BYTES_MAX);
   broker->child = BROKER_NO_CHILD;
   broker->status.managed = is_managed(config);
   note_address(broker, config);
   HF_TRY(core_run_file(config, "mosquitto.conf", broker->config_path, sizeof(broker->config_path)));
   HF_TRY(core_run_file(config, "mosquitto.pid", broker->pid_path, sizeof(broker->pid_path)));
   if (broker->status.managed)
-    HF_TRY(start_managed(broker, config));
+    HF_TRY(start_managed(broker, config, tls));
   *ret_broker = HF_TAKE(broker);
   return HF_OK;
 }
@@ -193,39 +266,63 @@ static hf_err check_new_port(const struct broker *broker, const struct config *c
                                                 : port_is_free(config_get(config, CONFIG_MQTT_BIND_ADDRESS), port);
 }
 
-static hf_err reload_managed(struct broker *broker, const struct config *config)
+/* Ends it, and has the loop start it with the file that is there now. */
+static void start_anew(struct broker *broker)
 {
-  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(CONFIG_BYTES_MAX);
-  HF_TRY(build_config(config, &text));
-  if (hf_slice_equal(hf_slice(text.data, text.len), hf_slice(broker->text.data, broker->text.len)))
-    return HF_OK;
-  bool reloads = broker_config_reloads(hf_buf_str(&broker->text), hf_buf_str(&text));
-  HF_TRY(check_new_port(broker, config));
-  HF_TRY(write_config(broker, &text));
-  if (reloads && broker->child.pid) {
-    hf_log(HF_LOG_INFO, "the local broker reads its configuration again");
-    kill(broker->child.pid, SIGHUP);
-    return HF_OK;
-  }
-  hf_log(HF_LOG_INFO, "the local broker is started again, with its new configuration");
   broker_child_end(&broker->child);
-  note_address(broker, config);
   broker->backoff_ms = 0;
   broker->state = BROKER_WAITING;
   broker->next_ms = net_now_ms();
   broker->status.pid = 0;
+}
+
+/* What it reads at SIGHUP, in its files or those that they name. */
+static void read_again(const struct broker *broker)
+{
+  hf_log(HF_LOG_INFO, "the local broker reads its configuration and certificates again");
+  if (broker->child.pid)
+    kill(broker->child.pid, SIGHUP);
+}
+
+static bool is_same(const struct hf_buf *a, const struct hf_buf *b)
+{
+  return hf_slice_equal(hf_slice(a->data, a->len), hf_slice(b->data, b->len));
+}
+
+static hf_err reload_managed(struct broker *broker, const struct config *config, const struct broker_tls *tls)
+{
+  HF_CLEANUP(free_two) struct hf_buf texts[2] = TWO_TEXTS;
+  HF_TRY(build_configs(config, tls, texts));
+  struct hf_buf *now = &broker->texts[broker->with_tls];
+  bool same_files = !tls || tls->stamp == broker->tls.stamp;
+  bool same_both = is_same(&texts[0], &broker->texts[0]) && is_same(&texts[1], &broker->texts[1]);
+  if (same_both && same_files)
+    return HF_OK;
+  bool with_tls = tls && tls->listens, changes = !is_same(now, &texts[with_tls]);
+  bool reloads = broker_config_reloads(hf_buf_str(now), hf_buf_str(&texts[with_tls]));
+  HF_TRY(check_new_port(broker, config));
+  HF_TRY(write_config(broker, texts, with_tls));
+  note_tls(broker, tls);
+  if (reloads && broker->child.pid) {
+    if (changes || !same_files)
+      read_again(broker);
+    return HF_OK;
+  }
+  hf_log(HF_LOG_INFO, "the local broker is started again, with its new configuration");
+  note_address(broker, config);
+  start_anew(broker);
   return HF_OK;
 }
 
-hf_err broker_reload(struct broker *broker, const struct config *config)
+hf_err broker_reload(struct broker *broker, const struct config *config, const struct broker_tls *tls)
 {
   bool managed = is_managed(config);
   if (managed && broker->status.managed)
-    return reload_managed(broker, config);
+    return reload_managed(broker, config, tls);
   if (managed) {
     struct broker *started;
-    HF_TRY(broker_start(config, &started));
-    hf_buf_free(&broker->text);
+    HF_TRY(broker_start(config, tls, &started));
+    free_texts(broker->texts);
     *broker = *started;
     free(started);
     return HF_OK;
@@ -234,6 +331,7 @@ hf_err broker_reload(struct broker *broker, const struct config *config)
   broker->state = BROKER_EXTERNAL;
   broker->status.managed = false;
   broker->status.pid = 0;
+  note_tls(broker, NULL);
   note_address(broker, config);
   return HF_OK;
 }
@@ -251,7 +349,7 @@ struct broker *broker_stop(struct broker *broker)
   broker_child_end(&broker->child);
   if (broker->status.managed && broker->pid_path[0])
     unlink(broker->pid_path);
-  hf_buf_free(&broker->text);
+  free_texts(broker->texts);
   free(broker);
   return NULL;
 }
@@ -262,8 +360,15 @@ void broker_polled(const struct broker *broker, struct pollfd polled[BROKER_POLL
   polled[1] = (struct pollfd){ .fd = broker->child.pid_fd, .events = POLLIN };
 }
 
+static bool lacks_tls(const struct broker *broker)
+{
+  return broker->state == BROKER_UP && broker->tls.listens && !broker->with_tls;
+}
+
 int64_t broker_next_tick(const struct broker *broker)
 {
+  if (lacks_tls(broker))
+    return broker->tls_retry_ms;
   bool waits = broker->state == BROKER_STARTING || broker->state == BROKER_WAITING;
   return waits ? broker->next_ms : net_now_ms() + IDLE_MS;
 }
@@ -280,25 +385,55 @@ static void start_again(struct broker *broker)
   wait_and_start_again(broker);
 }
 
+static void after_its_end(struct broker *broker)
+{
+  bool was_starting = broker->state == BROKER_STARTING;
+  hf_err e = was_starting && broker->with_tls ? start_without_tls(broker) : hf_fail(HF_ERR_SERVICE, "mosquitto");
+  if (!hf_failed(e))
+    return;
+  wait_and_start_again(broker);
+  hf_log(HF_LOG_ERROR, "the local broker, mosquitto, %s; another is started in %.1f s", broker->status.last_end,
+         broker->backoff_ms / 1000.0);
+}
+
+/* A listener more takes a start. Whoever is connected comes back; nothing that it keeps is lost. */
+static void try_tls_again(struct broker *broker)
+{
+  hf_err e = check_tls_port(broker);
+  if (!hf_failed(e))
+    e = write_config(broker, broker->texts, true);
+  if (hf_failed(e)) {
+    hf_ignore(leave_tls_out(broker, e));
+    return;
+  }
+  hf_log(HF_LOG_INFO, "the local broker is started again, with the listener for devices");
+  start_anew(broker);
+}
+
+static void probe(struct broker *broker)
+{
+  broker->next_ms = net_now_ms() + PROBE_MS;
+  if (!listens(broker))
+    return;
+  broker->state = BROKER_UP;
+  if (broker->with_tls)
+    broker->status.tls_cause = (struct hf_err_saved){ .error = HF_OK };
+  hf_log(HF_LOG_INFO, "the local broker listens again");
+}
+
 void broker_tick(struct broker *broker)
 {
   broker_child_log(&broker->child);
-  if (broker->child.pid && has_ended(broker)) {
-    wait_and_start_again(broker);
-    hf_log(HF_LOG_ERROR, "the local broker, mosquitto, %s; another is started in %.1f s", broker->status.last_end,
-           broker->backoff_ms / 1000.0);
-  }
+  if (broker->child.pid && has_ended(broker))
+    after_its_end(broker);
   if (net_now_ms() < broker_next_tick(broker))
     return;
-  if (broker->state == BROKER_WAITING) {
+  if (broker->state == BROKER_WAITING)
     start_again(broker);
-  } else if (broker->state == BROKER_STARTING) {
-    broker->next_ms = net_now_ms() + PROBE_MS;
-    if (listens(broker)) {
-      broker->state = BROKER_UP;
-      hf_log(HF_LOG_INFO, "the local broker listens again");
-    }
-  }
+  else if (broker->state == BROKER_STARTING)
+    probe(broker);
+  else if (lacks_tls(broker))
+    try_tls_again(broker);
 }
 
 void broker_status(const struct broker *broker, struct broker_status *ret_status)
@@ -311,4 +446,5 @@ void broker_status(const struct broker *broker, struct broker_status *ret_status
   };
   *ret_status = broker->status;
   ret_status->state = names[broker->state];
+  ret_status->tls_listens = broker->state == BROKER_UP && broker->with_tls;
 }

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "config/config.h"
+#include "gateway/broker_config.h"
 
 #include <poll.h>
 
@@ -18,11 +19,14 @@ struct broker;
 /*
  * Ends one that a killed holdfast-core left behind, starts it, and returns when it listens. Fails with NOT_FOUND where there is no
  * mosquitto, BUSY where its port is taken, CONFIG, and SERVICE where it ends at once, with its own last words.
+ *
+ * tls: the listener for devices (NULL: none). What is wrong with that alone, its port or its key, is no failure: then the broker runs
+ * without it, tells why in its status, and tries again.
  */
-hf_err broker_start(const struct config *config, struct broker **ret_broker);
+hf_err broker_start(const struct config *config, const struct broker_tls *tls, struct broker **ret_broker);
 
 /* Takes up what has changed; what runs goes on where that can be. On failure all is as it was. */
-hf_err broker_reload(struct broker *broker, const struct config *config);
+hf_err broker_reload(struct broker *broker, const struct config *config, const struct broker_tls *tls);
 
 /* Has it put on disk what it holds: sessions, which it would forget if it were killed. One that is not ours minds that itself. */
 void broker_save(const struct broker *broker);
@@ -44,6 +48,8 @@ struct broker_status {
   char address[64];
   char port[6];
   char last_end[BROKER_TEXT_MAX]; /* why it last ended; "" */
+  bool tls_listens;               /* the listener for devices is there */
+  struct hf_err_saved tls_cause;  /* why not, though all it needs is there */
 };
 void broker_status(const struct broker *broker, struct broker_status *ret_status);
 

@@ -85,10 +85,14 @@ const char *broker_child_program(void)
   return "mosquitto";
 }
 
-static hf_err start(const char *config_path, int out, pid_t *ret_pid)
+static hf_err start(const char *config_path, const char *openssl_conf, int out, pid_t *ret_pid)
 {
-  const char *const argv[] = { broker_child_program(), "-c", config_path, NULL };
-  const struct hf_spawn spawn = { .argv = argv, .out = out, .ends_with_us = true, .new_session = true };
+  char conf[PATH_MAX + 16];
+  const char *const argv[] = { broker_child_program(), "-c", config_path, NULL }, *const env[] = { conf, NULL };
+  const struct hf_spawn spawn = {
+    .argv = argv, .add_env = openssl_conf ? env : NULL, .out = out, .ends_with_us = true, .new_session = true
+  };
+  snprintf(conf, sizeof(conf), "OPENSSL_CONF=%s", openssl_conf ? openssl_conf : "");
   hf_err e = hf_process_start(&spawn, ret_pid);
   if (e.code != HF_ERR_NOT_FOUND)
     return e;
@@ -96,7 +100,8 @@ static hf_err start(const char *config_path, int out, pid_t *ret_pid)
                  "Install it ('apt-get install mosquitto'), or set mqtt.broker to external and use another broker.");
 }
 
-hf_err broker_child_start(const char *config_path, const char *pid_path, struct broker_child *ret_child)
+hf_err broker_child_start(const char *config_path, const char *pid_path, const char *openssl_conf,
+                          struct broker_child *ret_child)
 {
   int pair[2];
   struct broker_child child = BROKER_NO_CHILD;
@@ -104,7 +109,7 @@ hf_err broker_child_start(const char *config_path, const char *pid_path, struct 
     return hf_fail_errno(errno, "a pipe");
   /* Its end blocks, or its log would be cut where we are slow. */
   fcntl(pair[1], F_SETFL, 0);
-  hf_err e = start(config_path, pair[1], &child.pid);
+  hf_err e = start(config_path, openssl_conf, pair[1], &child.pid);
   close(pair[1]);
   if (hf_failed(e)) {
     close(pair[0]);

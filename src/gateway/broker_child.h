@@ -25,8 +25,12 @@ const char *broker_child_program(void);
 /* Ends the one whose number is in the file, if it still runs, and removes the file. */
 hf_err broker_child_end_leftover(const char *pid_path);
 
-/* Starts one; it ends when this thread does. Fails with NOT_FOUND. */
-hf_err broker_child_start(const char *config_path, const char *pid_path, struct broker_child *ret_child);
+/*
+ * Starts one; it ends when this thread does. openssl_conf: by which its OpenSSL finds keys; NULL: as everybody's. Fails with
+ * NOT_FOUND.
+ */
+hf_err broker_child_start(const char *config_path, const char *pid_path, const char *openssl_conf,
+                          struct broker_child *ret_child);
 
 /* Passes on what it has logged. */
 void broker_child_log(struct broker_child *child);

@@ -8,6 +8,7 @@
 #include "gateway/core_status.h"
 #include "gateway/net.h"
 #include "gateway/pidfile.h"
+#include "gateway/server_material.h"
 #include "identity/program.h"
 #include "identity/transaction.h"
 #include "policy/audit.h"
@@ -26,6 +27,9 @@ struct core {
   struct config *config;
   char module_path[PATH_MAX];
   int pid_file, signals, status_socket;
+  struct core_server *server;       /* NULL: mqtt.server.enabled is false, or it cannot run */
+  struct hf_err_saved server_cause; /* why not */
+  struct broker_tls tls;            /* with server */
   struct broker *broker;
   struct core_bridges bridges;
   struct core_renewal *renewal;
@@ -52,7 +56,50 @@ static uint64_t stamp_of(const struct config *config)
 {
   const char *cert = config_get(config, CONFIG_DEVICE_CERT_PATH);
   uint64_t cert_stamp = cert[0] == '/' ? hf_file_stamp(cert) : 0;
-  return hf_file_stamp(config_path(config)) * 31 + cert_stamp;
+  return (hf_file_stamp(config_path(config)) * 31 + cert_stamp) * 31 + server_group_stamp(config);
+}
+
+/* The local server for devices. Whatever it lacks, the rest of the gateway goes on. */
+
+static hf_err start_server(struct core *core, const struct config *config)
+{
+  if (strcmp(config_get(config, CONFIG_MQTT_BROKER), "managed") != 0)
+    return hf_hint(hf_fail(HF_ERR_CONFIG, "mqtt.server.enabled with mqtt.broker external"),
+                   "Have the broker that is there serve the devices, or set mqtt.broker to managed.");
+  HF_TRY(core_server_start(config, &core->server));
+  core_server_take(core->server, &core->tls);
+  return HF_OK;
+}
+
+static void have_server(struct core *core, const struct config *config)
+{
+  bool managed = strcmp(config_get(config, CONFIG_MQTT_BROKER), "managed") == 0;
+  bool wanted = config_get_bool(config, CONFIG_MQTT_SERVER_ENABLED);
+  core->server_cause = (struct hf_err_saved){ .error = HF_OK };
+  if (core->server && wanted && managed) {
+    core_server_wake(core->server);
+    return;
+  }
+  core->server = core_server_stop(core->server);
+  hf_err e = wanted ? start_server(core, config) : HF_OK;
+  if (!hf_failed(e))
+    return;
+  core->server_cause = hf_err_save(e);
+  hf_ignore(hf_log_err(e, "the local server for devices"));
+}
+
+static const struct broker_tls *tls_of(const struct core *core)
+{
+  return core->server ? &core->tls : NULL;
+}
+
+static void use_server(struct core *core)
+{
+  if (!core->server || !core_server_take(core->server, &core->tls))
+    return;
+  hf_err e = broker_reload(core->broker, core->config, &core->tls);
+  if (hf_failed(e))
+    hf_ignore(hf_log_err(e, "the listener for devices"));
 }
 
 static void warn_of_module(struct core *core, const struct config *config)
@@ -69,7 +116,8 @@ static hf_err take_up(struct core *core)
   HF_CLEANUP(config_freep) struct config *config = NULL;
   HF_TRY(load(config_path(core->config), &config));
   warn_of_module(core, config);
-  HF_TRY(broker_reload(core->broker, config));
+  have_server(core, config);
+  HF_TRY(broker_reload(core->broker, config, tls_of(core)));
   HF_TRY(secrets_server_reload(core->secrets, config));
   struct config *old = core->config;
   core->config = HF_TAKE(config);
@@ -150,7 +198,8 @@ static hf_err start(struct core *core, const char *path, bool check)
   HF_TRY(program_start(core->config, core->module_path));
   if (check)
     HF_TRY(core_checks_pass(core->config, core->module_path, log_warning, NULL));
-  HF_TRY(broker_start(core->config, &core->broker));
+  have_server(core, core->config);
+  HF_TRY(broker_start(core->config, tls_of(core), &core->broker));
   HF_TRY(core_bridges_init(&core->bridges));
   HF_TRY(core_bridges_apply(&core->bridges, core->config));
   HF_TRY(core_renewal_start(core->config, core->module_path, &core->renewal));
@@ -163,12 +212,13 @@ static hf_err start(struct core *core, const char *path, bool check)
 
 static void loop(struct core *core)
 {
-  enum { SIGNALS, STATUS, BRIDGES, BROKER, POLLED = BROKER + BROKER_POLLED };
+  enum { SIGNALS, STATUS, BRIDGES, SERVER, BROKER, POLLED = BROKER + BROKER_POLLED };
   while (!core->stopping) {
     struct pollfd polled[POLLED] = {
       [SIGNALS] = { .fd = core->signals, .events = POLLIN },
       [STATUS] = { .fd = core->status_socket, .events = POLLIN },
       [BRIDGES] = { .fd = core->bridges.subscribed, .events = POLLIN },
+      [SERVER] = { .fd = core->server ? core_server_polled(core->server) : -1, .events = POLLIN },
     };
     broker_polled(core->broker, &polled[BROKER]);
     int64_t until = broker_next_tick(core->broker), now = net_now_ms();
@@ -177,11 +227,14 @@ static void loop(struct core *core)
     poll(polled, POLLED, until > now ? (int)(until - now) : 0);
     obey_signals(core);
     broker_tick(core->broker);
+    use_server(core);
     if (core_bridges_subscribed(&core->bridges))
       broker_save(core->broker);
     const struct core_status status = { .config = core->config,
                                         .started_s = core->started_s,
                                         .broker = core->broker,
+                                        .server = core->server,
+                                        .server_cause = &core->server_cause,
                                         .bridges = &core->bridges,
                                         .renewal = core->renewal };
     core_status_serve(core->status_socket, &status);
@@ -197,6 +250,7 @@ static void stop(struct core *core)
   core->renewal = core_renewal_stop(core->renewal);
   core_bridges_stop(&core->bridges);
   core->broker = broker_stop(core->broker);
+  core->server = core_server_stop(core->server);
   hf_closep(&core->status_socket);
   hf_closep(&core->signals);
   hf_closep(&core->pid_file);

@@ -3,8 +3,10 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "config/rules.h"
 #include "gateway/cloud_link.h"
 #include "gateway/net.h"
+#include "gateway/server_material.h"
 #include "identity/certificate.h"
 
 #include <errno.h>
@@ -53,6 +55,29 @@ hf_err core_spool_dir(const struct config *config, const struct config_cloud *cl
   return len >= 0 && (size_t)len < size ? HF_OK : hf_fail(HF_ERR_LIMIT, "the path %.64s...", data);
 }
 
+/* As a rule of the bridge's (config/rules.h), once. */
+static hf_err add_route(const struct group_route *route, struct hf_buf *topics)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf rule = HF_BUF(TOPIC_RULES_TEXT_MAX);
+  bool out = strcmp(route->target, GROUP_CLOUD) == 0;
+  if ((!out && strcmp(route->source, GROUP_CLOUD) != 0) || strcmp(route->source, route->target) == 0)
+    return HF_OK;
+  HF_TRY(hf_buf_addf(&rule, ";\"%s\" %s 1", route->topic, out ? "out" : "in"));
+  return strstr(hf_buf_str(topics), hf_buf_str(&rule)) ? HF_OK : hf_buf_add(topics, rule.data, rule.len);
+}
+
+/* The cloud's own topics, and what the group's routes lead to the cloud and from it. A group that is wrong adds nothing. */
+static hf_err add_topics(const struct config *config, const char *own, struct hf_buf *topics)
+{
+  HF_CLEANUP(group_freep) struct group *group = NULL;
+  HF_TRY(hf_buf_add_str(topics, own));
+  if (!config_get_bool(config, CONFIG_MQTT_SERVER_ENABLED) || hf_failed(server_group_load(config, &group)))
+    return HF_OK;
+  for (size_t i = 0; i < group_route_count(group); i++)
+    HF_TRY(add_route(group_route(group, i), topics));
+  return HF_OK;
+}
+
 /* Starts the cloud's bridge, or has the one that runs take up what changed. */
 static hf_err apply(struct core_bridges *bridges, size_t i, const struct config *config)
 {
@@ -62,12 +87,14 @@ static hf_err apply(struct core_bridges *bridges, size_t i, const struct config 
   HF_CLEANUP(cloud_link_free) struct cloud_link link = { 0 };
   HF_TRY(certificate_device_id(config, id));
   HF_TRY(cloud_link_options(cloud, config, id, &link));
+  HF_CLEANUP(hf_buf_free) struct hf_buf rules = HF_BUF(TOPIC_RULES_TEXT_MAX);
+  HF_TRY(add_topics(config, topics ? topics : cloud->topics, &rules));
   HF_TRY(core_spool_dir(config, cloud->config, dir, sizeof(dir)));
   snprintf(client_id, sizeof(client_id), "holdfast-bridge-%s", name);
   const struct bridge_options options = {
     .name = name,
     .device_id = id,
-    .topics = topics ? topics : cloud->topics,
+    .topics = hf_buf_str(&rules),
     .links = { [BRIDGE_LOCAL] = cloud_local_link(config, client_id), [BRIDGE_CLOUD] = link.options },
     .limits = cloud->limits,
     .window = (unsigned)config_get_number(config, CONFIG_MQTT_BRIDGE_WINDOW),

@@ -91,6 +91,38 @@ static json_t *broker_json(const struct broker *broker)
                    status.port, "last_end", status.last_end);
 }
 
+static json_t *discovery_json(const struct core_server_status *status, const struct config *config)
+{
+  bool wanted = config_get_bool(config, CONFIG_MQTT_SERVER_DISCOVERY_ENABLED);
+  return json_pack("{s:s, s:s, s:o}", "state",
+                   status->discovers ? "up"
+                   : wanted          ? "down"
+                                     : "off",
+                   "port", config_get(config, CONFIG_MQTT_SERVER_DISCOVERY_PORT), "cause",
+                   error_json(&status->discovery_cause));
+}
+
+/* The first cause: what is missing for the listener, else why mosquitto runs without it. */
+static json_t *server_json(const struct core_status *status)
+{
+  struct core_server_status server = { .cause = *status->server_cause };
+  struct broker_status broker;
+  bool wanted = config_get_bool(status->config, CONFIG_MQTT_SERVER_ENABLED);
+  broker_status(status->broker, &broker);
+  if (status->server)
+    core_server_status(status->server, &server);
+  return json_pack("{s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "enabled", wanted, "state",
+                   !wanted              ? "off"
+                   : broker.tls_listens ? "up"
+                                        : "down",
+                   "address", config_get(status->config, CONFIG_MQTT_SERVER_BIND_ADDRESS), "port",
+                   config_get(status->config, CONFIG_MQTT_SERVER_BIND_PORT), "certificate", server.cert_path,
+                   "valid_until", (json_int_t)server.until, "renew_at", (json_int_t)server.renew_at, "things",
+                   (json_int_t)server.things, "routes", (json_int_t)server.routes, "discovery",
+                   discovery_json(&server, status->config), "cause",
+                   error_json(hf_failed(server.cause.error) ? &server.cause : &broker.tls_cause));
+}
+
 static json_t *renewal_json(struct core_renewal *renewal)
 {
   struct renewal_status status;
@@ -104,10 +136,10 @@ static json_t *renewal_json(struct core_renewal *renewal)
 static char *format(const struct core_status *status)
 {
   HF_CLEANUP(json_decrefp)
-  json_t *json =
-      json_pack("{s:s, s:i, s:I, s:s, s:o, s:o, s:o}", "version", HF_VERSION, "pid", (int)getpid(), "started",
-                (json_int_t)status->started_s, "configuration", config_path(status->config), "broker",
-                broker_json(status->broker), "bridges", bridges_json(status), "renewal", renewal_json(status->renewal));
+  json_t *json = json_pack("{s:s, s:i, s:I, s:s, s:o, s:o, s:o, s:o}", "version", HF_VERSION, "pid", (int)getpid(),
+                           "started", (json_int_t)status->started_s, "configuration", config_path(status->config),
+                           "broker", broker_json(status->broker), "server", server_json(status), "bridges",
+                           bridges_json(status), "renewal", renewal_json(status->renewal));
   return json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 }
 

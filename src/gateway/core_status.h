@@ -6,11 +6,14 @@
 #include "gateway/broker.h"
 #include "gateway/core_bridges.h"
 #include "gateway/core_renewal.h"
+#include "gateway/core_server.h"
 
 struct core_status {
   const struct config *config;
   int64_t started_s; /* since the epoch */
   const struct broker *broker;
+  struct core_server *server; /* NULL: none */
+  const struct hf_err_saved *server_cause;
   struct core_bridges *bridges;
   struct core_renewal *renewal;
 };

@@ -45,7 +45,7 @@ static int tear_down(void **state)
 static const char *build(struct hf_buf *out)
 {
   out->len = 0;
-  assert_hf_ok(broker_config_add(config, dir, out));
+  assert_hf_ok(broker_config_add(config, dir, NULL, out));
   return hf_buf_str(out);
 }
 
@@ -53,9 +53,9 @@ static void nothing_has_a_limit_and_all_is_kept(void **state)
 {
   (void)state;
   static const char *const lines[] = {
-    "\nlistener 1883 127.0.0.1\n", "\nallow_anonymous true\n", "\npersistence true\n",
-    "\nmax_queued_messages 0\n",   "\nmax_queued_bytes 0\n",   "\nmax_inflight_bytes 0\n",
-    "\nmax_inflight_messages 0\n", "\nset_tcp_nodelay true\n",
+    "\nlistener 1883 127.0.0.1\n",        "\nallow_anonymous true\n", "\npersistence true\n",
+    "\nmax_queued_messages 2147483647\n", "\nmax_queued_bytes 0\n",   "\nmax_inflight_bytes 0\n",
+    "\nmax_inflight_messages 0\n",        "\nset_tcp_nodelay true\n",
   };
   HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(1 << 16);
   const char *text = build(&out);
@@ -82,7 +82,7 @@ static void it_listens_on_this_machine_alone(void **state)
   HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(1 << 16);
   for (size_t i = 0; i < HF_ARRAY_LEN(cases); i++) {
     assert_hf_ok(config_set(config, CONFIG_MQTT_BIND_ADDRESS, cases[i].address));
-    assert_int_equal(cases[i].code, broker_config_add(config, dir, &out).code);
+    assert_int_equal(cases[i].code, broker_config_add(config, dir, NULL, &out).code);
   }
 }
 
@@ -95,6 +95,67 @@ static void only_a_new_place_wants_a_new_start(void **state)
   assert_hf_ok(hf_buf_add_str(&new, "log_type none\n"));
   assert_true(broker_config_reloads(hf_buf_str(&old), hf_buf_str(&new)));
   assert_hf_ok(config_set(config, CONFIG_MQTT_BIND_PORT, "1884"));
+  assert_false(broker_config_reloads(hf_buf_str(&old), build(&new)));
+}
+
+/* The listener for devices */
+
+static struct broker_tls some_tls(void)
+{
+  return (struct broker_tls){ .listens = true,
+                              .address = "0.0.0.0",
+                              .port = "8883",
+                              .cert_path = "/d/cert.pem",
+                              .key_path = "/r/key.pem",
+                              .client_ca_path = "/e/ca.pem",
+                              .module_path = "/l/admission.so",
+                              .group_path = "/r/group",
+                              .client_ca_stamp = 1 };
+}
+
+static const char *build_tls(const struct broker_tls *tls, struct hf_buf *out)
+{
+  out->len = 0;
+  assert_hf_ok(broker_config_add(config, dir, tls, out));
+  return hf_buf_str(out);
+}
+
+static void devices_have_a_listener_of_their_own(void **state)
+{
+  (void)state;
+  static const char *const lines[] = { "\nlistener 8883 0.0.0.0\n",    "\ncertfile /d/cert.pem\n",
+                                       "\nkeyfile /r/key.pem\n",       "\ncafile /e/ca.pem\n",
+                                       "\nrequire_certificate true\n", "\ntls_version tlsv1.2\n" };
+  HF_CLEANUP(hf_buf_free) struct hf_buf out = HF_BUF(1 << 16);
+  struct broker_tls tls = some_tls();
+  const char *text = build_tls(&tls, &out), *listener = strstr(text, lines[0]);
+  assert_contains(text, "\nplugin /l/admission.so\nplugin_opt_group /r/group\n");
+  assert_non_null(listener);
+  for (size_t i = 0; i < HF_ARRAY_LEN(lines); i++)
+    assert_contains(listener, lines[i]);
+  assert_null(strstr(text, "per_listener_settings"));
+  /* Those who have a session there are not to get what they may not, with the listener or without. */
+  tls.listens = false;
+  text = build_tls(&tls, &out);
+  assert_contains(text, "\nplugin ");
+  assert_null(strstr(text, "certfile"));
+}
+
+static void a_listener_or_an_authority_wants_a_new_start(void **state)
+{
+  (void)state;
+  HF_CLEANUP(hf_buf_free) struct hf_buf old = HF_BUF(1 << 16), new = HF_BUF(1 << 16);
+  struct broker_tls tls = some_tls();
+  build_tls(&tls, &old);
+  tls.stamp = 7; /* what SIGHUP has read again is not in the text */
+  assert_true(broker_config_reloads(hf_buf_str(&old), build_tls(&tls, &new)));
+  assert_string_equal(hf_buf_str(&old), hf_buf_str(&new));
+  tls.client_ca_stamp = 2;
+  assert_false(broker_config_reloads(hf_buf_str(&old), build_tls(&tls, &new)));
+  tls = some_tls();
+  tls.listens = false;
+  assert_false(broker_config_reloads(hf_buf_str(&old), build_tls(&tls, &new)));
+  assert_false(broker_config_reloads(build_tls(&tls, &new), hf_buf_str(&old)));
   assert_false(broker_config_reloads(hf_buf_str(&old), build(&new)));
 }
 
@@ -176,6 +237,8 @@ int main(void)
     cmocka_unit_test_setup_teardown(nothing_has_a_limit_and_all_is_kept, set_up, tear_down),
     cmocka_unit_test_setup_teardown(it_listens_on_this_machine_alone, set_up, tear_down),
     cmocka_unit_test_setup_teardown(only_a_new_place_wants_a_new_start, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(devices_have_a_listener_of_their_own, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_listener_or_an_authority_wants_a_new_start, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_port_s_owner_is_named, set_up, tear_down),
     cmocka_unit_test_setup_teardown(an_address_of_another_machine_is_told_apart, set_up, tear_down),
     cmocka_unit_test_setup_teardown(whoever_holds_the_lock_runs, set_up, tear_down),
