@@ -352,6 +352,7 @@ def test_a_killed_broker_has_not_forgotten_the_bridge(bridged, make_broker, free
     mosquitto = bridged.broker["pid"]
     bridged.kill(signal.SIGSTOP)
     os.kill(mosquitto, signal.SIGKILL)
+    wait_until(lambda: not listens(bridged.port), "free port", 5)
     between = server(["mosquitto", "-c", bridged.run_path / "mosquitto.conf"], port=bridged.port)
     with client(bridged.port) as mqtt:
         assert mqtt.publish("up/x", "while the bridge is away", tag=1)
