@@ -5,9 +5,7 @@
 #include "identity/key.h"
 #include "identity/proof.h"
 
-#include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 
 enum { RSA_BITS_MIN = 2048, TRIAL_LEN = 32, MECHANISMS_MAX = 4096 };
@@ -58,32 +56,14 @@ static hf_err open_in_hsm(struct core_checks *checks, const char *text, struct c
   return public_half(key->key, &key->public_key);
 }
 
-/* A passphrase is not asked for. */
-static int no_passphrase(char *buf, int size, int rwflag, void *arg)
-{
-  (void)buf;
-  (void)size;
-  (void)rwflag;
-  (void)arg;
-  return -1;
-}
-
-static hf_err open_file(const char *path, struct core_principal_key *key)
-{
-  HF_CLEANUP(hf_fclosep) FILE *file = fopen(path, "re");
-  if (!file)
-    return hf_fail_errno(errno, "%s", path);
-  key->public_key = PEM_read_PrivateKey(file, NULL, no_passphrase, NULL);
-  return key->public_key ? HF_OK : openssl_fail(HF_ERR_KEY_FILE, "", path);
-}
-
 hf_err core_check_find_key(struct core_checks *checks)
 {
   const char *text;
   char kind[IDENTITY_KEY_TEXT_MAX];
   struct core_principal_key *key = key_of(checks);
   HF_TRY(config_require(checks->config, core_principals[checks->principal].key, &text));
-  HF_TRY(uri_is_pkcs11(text) ? open_in_hsm(checks, text, key) : open_file(text, key));
+  HF_TRY(uri_is_pkcs11(text) ? open_in_hsm(checks, text, key)
+                             : identity_key_load_any(text, whose(checks), &key->public_key));
   identity_key_describe(key->public_key, kind, sizeof(kind));
   core_check_detail(checks, "%s%s", kind, key->key ? "" : ", in a file");
   return HF_OK;
