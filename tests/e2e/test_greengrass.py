@@ -277,6 +277,30 @@ def test_it_is_restarted_and_called_otherwise(gg):
         assert "start, stop or restart" in gg.daemon(wrong, code=2).stderr
 
 
+def test_devices_of_its_group(gg, free_port, pki):
+    """The tutorial's one key serves the cloud's connection, the local server and the secrets; the group is told in the same file."""
+    def holdfast(*words, **options):
+        return gg.run([gg.holdfast, *words, "--config", gg.file], **options)
+
+    things, port = gg.workdir / "things.json", gg.tree["holdfast"]["mqtt"]["server"]["bind"]["port"]
+    things.write_text(json.dumps({"things": ["sensor-1"], "routes": [{"source": "sensor-1", "target": "sensor-1", "topic": "t"}]}))
+    holdfast("core", "create-group-ca", "--name", "Group")
+    for key, value in {"client_ca_path": pki.ca, "things_path": things, "names": "localhost", "discovery.port": free_port()}.items():
+        holdfast("config", "set", f"mqtt.server.{key}", value)
+    gg.daemon("start")
+    wait_until(lambda: gg.status()["server"]["state"] == "up", "local server", 20)
+    key, cert = pki.key_and_cert("sensor-1")
+    stranger = pki.key_and_cert("stranger")
+    ca = gg.root / "var/holdfast/group-ca.pem"
+    options = ["-h", "localhost", "-p", port, "--cafile", ca, "-t", "t", "-q", "1"]
+    gg.run(["mosquitto_pub", *options, "--key", key, "--cert", cert, "-i", "sensor-1", "-m", "x"])
+    gg.run(["mosquitto_pub", *options, "--key", stranger[0], "--cert", stranger[1], "-i", "sensor-1", "-m", "x"], code=5)
+    holdfast("secret", "put", "login", input="s3cret")
+    assert holdfast("secret", "get", "login").stdout.startswith("s3cret")
+    # What the commands have written is beside what was there.
+    assert json.loads(gg.file.read_text())["crypto"] == gg.tree["crypto"]
+
+
 # What keeps it from starting
 
 @one_module
@@ -336,6 +360,11 @@ def test_which_keys_serve(gg):
     gg.set("crypto.principals.IoTCertificate.certificatePath", "file://certs/ec.crt")
     gg.write()
     assert "successfully started" in gg.daemon("start").stdout
+    # The server's may lie in a file, as in Greengrass; one that is none is told.
+    for name, code, text in (("eckey.key", 0, ""), ("none.key", 1, "none.key"), ("core.crt", 1, "not a private key")):
+        gg.set(server, f"file://certs/{name}")
+        gg.write()
+        assert text in gg.daemon("restart", code=code).stderr
 
 
 @one_module
