@@ -218,6 +218,89 @@ static void test_the_environment_trusts_nobody(void **state)
   unsetenv("https_proxy");
 }
 
+struct taken {
+  struct hf_buf body;
+  unsigned status;
+  uint64_t start, size;
+  char etag[HTTP_ETAG_MAX];
+  bool refuse;
+};
+
+static hf_err take(void *arg, const struct http_response *response, struct hf_slice piece)
+{
+  struct taken *taken = arg;
+  taken->status = response->status;
+  taken->start = response->range_start;
+  taken->size = response->range_size;
+  snprintf(taken->etag, sizeof(taken->etag), "%s", response->etag);
+  if (taken->refuse)
+    return hf_fail(HF_ERR_DISK_FULL, "no more");
+  return hf_buf_add(&taken->body, piece.data, piece.len);
+}
+
+/* What is wanted comes in pieces, with the head before the first of them; a refusal's words stay with the response. */
+static const struct {
+  const char *answer;
+  unsigned status;
+  const char *taken, *kept, *etag;
+  uint64_t start, size;
+  bool has_range;
+} bodies[] = {
+  { "HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 5\r\n\r\nhello", 200, "hello", "", "\"v1\"", 0, 0, false },
+  { "HTTP/1.1 206 Partial\r\nContent-Range: bytes 3-4/5\r\nContent-Length: 2\r\n\r\nlo", 206, "lo", "", "", 3, 5,
+    true },
+  { "HTTP/1.1 206 Partial\r\nContent-Range: bytes 3-4/*\r\nContent-Length: 2\r\n\r\nlo", 206, "lo", "", "", 3, 0,
+    true },
+  { "HTTP/1.1 206 Partial\r\nContent-Range: lines 3-4/5\r\nContent-Length: 2\r\n\r\nlo", 206, "lo", "", "", 0, 0,
+    false },
+  { "HTTP/1.1 206 Partial\r\nContent-Range: bytes 4-3/5\r\nContent-Length: 2\r\n\r\nlo", 206, "lo", "", "", 0, 0,
+    false },
+  { "HTTP/1.1 416 No\r\nContent-Range: bytes */5\r\nContent-Length: 2\r\n\r\nno", 416, "", "no", "", 0, 5, true },
+  { "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno", 404, "", "no", "", 0, 0, false },
+  { "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "", "", "", 0, 0, false },
+};
+
+static void test_a_body_is_taken_piece_by_piece(void **state)
+{
+  (void)state;
+  const struct http_options options = defaults();
+  for (size_t i = 0; i < HF_ARRAY_LEN(bodies); i++) {
+    struct https_rig rig = { .certificate = server, .key = key, .answer = bodies[i].answer };
+    struct taken taken = { .body = HF_BUF(100) };
+    struct http_request request = { .take = take, .take_arg = &taken };
+    HF_CLEANUP(http_response_free) struct http_response response = { .body = HF_BUF(100) };
+    https_rig_start(&rig);
+    assert_hf_ok(ask(&rig, &options, &request, &response));
+    assert_int_equal(bodies[i].status, response.status);
+    assert_string_equal(bodies[i].taken, hf_buf_str(&taken.body));
+    assert_string_equal(bodies[i].kept, hf_buf_str(&response.body));
+    assert_int_equal(bodies[i].has_range, response.has_range);
+    assert_int_equal(bodies[i].start, response.range_start);
+    assert_int_equal(bodies[i].size, response.range_size);
+    if (taken.body.len) {
+      assert_int_equal(bodies[i].status, taken.status);
+      assert_int_equal(bodies[i].start, taken.start);
+      assert_string_equal(bodies[i].etag, taken.etag);
+    }
+    hf_buf_free(&taken.body);
+    https_rig_stop(&rig);
+  }
+}
+
+static void test_who_takes_it_may_refuse(void **state)
+{
+  (void)state;
+  struct https_rig rig = { .certificate = server, .key = key, .answer = bodies[0].answer };
+  const struct http_options options = defaults();
+  struct taken taken = { .refuse = true };
+  struct http_request request = { .take = take, .take_arg = &taken };
+  HF_CLEANUP(http_response_free) struct http_response response = { .body = HF_BUF(100) };
+  https_rig_start(&rig);
+  assert_hf_err(ask(&rig, &options, &request, &response), DISK_FULL);
+  assert_string_equal("no more", hf_err_context());
+  https_rig_stop(&rig);
+}
+
 static const struct {
   const char *url; /* NULL: the rig's */
   const char *answer;
@@ -307,6 +390,8 @@ int main(void)
     cmocka_unit_test(test_who_we_are),
     cmocka_unit_test(test_whom_we_do_not_trust),
     cmocka_unit_test(test_the_environment_trusts_nobody),
+    cmocka_unit_test(test_a_body_is_taken_piece_by_piece),
+    cmocka_unit_test(test_who_takes_it_may_refuse),
     cmocka_unit_test(test_what_goes_wrong_is_told),
     cmocka_unit_test(test_roots_that_are_missing_or_rubbish),
     cmocka_unit_test(test_a_request_is_cancelled),
