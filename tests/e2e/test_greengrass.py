@@ -220,7 +220,8 @@ cp "$OLD/config/config.json" "$NEW/config.json"
 for place in /usr /dev "$BUILD"; do mkdir -p "$NEW$place"; mount --rbind "$place" "$NEW$place"; done
 mount -t proc none "$NEW/proc"
 python3 -c "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41))"
-exec chroot "$NEW" /usr/bin/env -i HOME=/root PATH="$OURS:/usr/bin:/usr/sbin" bash -ec "$TUTORIAL"
+exec chroot "$NEW" /usr/bin/env -i ${LD_PRELOAD:+"LD_PRELOAD=$LD_PRELOAD" "ASAN_OPTIONS=$ASAN_OPTIONS"} HOME=/root PATH="$OURS:/usr/bin:/usr/sbin" \\
+  bash -ec "$TUTORIAL"
 """
 
 # Its commands, word for word, but for apt-get, sudo, man, and the editor.
