@@ -3,7 +3,7 @@
 #ifndef HF_CLI_CHECK_PROGRESS_H
 #define HF_CLI_CHECK_PROGRESS_H
 
-enum { CLI_CHECK_CODE_WIDTH = 19 };
+enum { CLI_CHECK_CODE_WIDTH = 23 };
 
 /* For struct doctor_reporter; on standard error, on one line, until the next one or cli_check_end. */
 void cli_check_begin(const char *code, const char *title, void *arg);

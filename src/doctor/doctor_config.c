@@ -27,6 +27,7 @@ hf_err doctor_config_file(struct doctor *d)
   if (access(path, F_OK) != 0)
     doctor_warn(d, hf_hint(hf_fail(HF_ERR_NOT_FOUND, "%s; all is at its default", path),
                            "'holdfast config set KEY VALUE' makes it."));
+  HF_TRY(config_usable(d->config)); /* a Greengrass core's file is read as far as it goes */
   return parse_uri(d);
 }
 

@@ -102,15 +102,15 @@ def snapshot(directory):
 def test_the_list_is_for_people(device, broker):
     result = device.run([device.holdfast, "doctor", "--config", device.config])  # not --quick
     lines = result.stdout.splitlines()
-    assert lines[0] == f"ok     config.file        Configuration: {device.config}"
+    assert lines[0] == f"ok     config.file            Configuration: {device.config}"
     assert all(line.split()[0] in ("ok", "warn") for line in lines[:-1] if not line.startswith(" "))
     assert lines[-1].endswith("0 failed, 0 skipped") and result.stderr == ""
     device.set(mqtt__url="localhost:1")
     result = device.run([device.holdfast, "doctor", "--quick", "--config", device.config, "mqtt"], code=6)
     at = next(i for i, line in enumerate(result.stdout.splitlines()) if line.startswith("fail"))
     assert "mqtt.tcp" in result.stdout.splitlines()[at] and "Connection refused" in result.stdout.splitlines()[at]
-    assert result.stdout.splitlines()[at + 1].startswith(" " * 26)
-    assert "skip   mqtt.tls           TLS with the key: skipped because of mqtt.tcp" in result.stdout
+    assert result.stdout.splitlines()[at + 1].startswith(" " * 30)
+    assert "skip   mqtt.tls               TLS with the key: skipped because of mqtt.tcp" in result.stdout
     assert result.stderr.startswith("holdfast: error: a check failed")
     assert "no cloud 'moon'" in device.run([device.holdfast, "doctor", "moon"], code=2).stderr
     assert "doctor bundle" in device.run([device.holdfast, "doctor", "--help"]).stdout
@@ -119,7 +119,7 @@ def test_the_list_is_for_people(device, broker):
 @one_module
 def test_what_runs_is_told_on_a_terminal_alone(device, broker):
     status, shown = converse([device.holdfast, "doctor", "--config", str(device.config)], [], env=device.run.keywords["env"], cwd=device.workdir)
-    assert status == 0 and "...    token.rate         Signatures a second" in shown
+    assert status == 0 and "...    token.rate             Signatures a second" in shown
     assert "..." not in device.run([device.holdfast, "doctor", "--quick", "--config", device.config]).stderr
 
 

@@ -206,6 +206,24 @@ def test_the_tutorial(fresh, make_broker, pki, server):  # noqa: F811
     assert "1234" not in fresh.log
 
 
+def test_the_doctor_takes_it_too(gg):
+    """With the cloud out of reach; and a file that is wrong."""
+    report = json.loads(gg.run([gg.holdfast, "doctor", "--quick", "--json", "--config", gg.file], code=6).stdout)
+    verdicts = {check["code"]: check["verdict"] for check in report["checks"]}
+    assert [code for code, verdict in verdicts.items() if verdict == "fail"] == ["aws.tcp"]
+    for code in ("token.pin", "key.signature", "tls.loopback", "server-key-works", "secrets-key-works", "server-port"):
+        assert verdicts[code] == "ok", code
+    archive = gg.workdir / "bundle.tar.gz"
+    gg.run([gg.holdfast, "doctor", "bundle", "--output", archive, "--config", gg.file])
+    unpacked = gg.run(["tar", "--extract", "--gzip", "--to-stdout", "--file", archive]).stdout
+    assert '"device.cryptoki.pin": "<redacted>"' in unpacked and '"1234"' not in unpacked
+    gg.set("coreThing.keepAlive", "soon")
+    gg.write()
+    report = json.loads(gg.run([gg.holdfast, "doctor", "--quick", "--json", "--config", gg.file], code=6).stdout)
+    wrong = report["checks"][0]
+    assert wrong["code"] == "config.file" and wrong["verdict"] == "fail" and "keepAlive" in wrong["error"], wrong
+
+
 # A bare system of its own, made of this one's programs: / is empty but for them, no port is taken, and nothing of it stays.
 BARE = """
 set -e
