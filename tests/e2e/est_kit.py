@@ -166,7 +166,8 @@ class Device:
         return self.x509("-subject", path=path)
 
     def x509(self, *options, path=None):
-        return self.run(["openssl", "x509", "-in", path or self.cert, "-noout", *options],
+        # OpenSSL 3.2 and later write "CN=dev-1", unless they are told how.
+        return self.run(["openssl", "x509", "-in", path or self.cert, "-noout", "-nameopt", "oneline", *options],
                         extra_env={"OPENSSL_CONF": "/etc/ssl/openssl.cnf"}).stdout.strip()
 
     def signs(self, openssl_conf):

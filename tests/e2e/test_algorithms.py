@@ -139,7 +139,10 @@ def test_import_of_a_curve_that_is_not_offered(hf, run, token):
 def test_pkcs11_tool(make, hf, run, module, token, workdir, verify, kind, mechanism, size):
     uri = make(kind)
     tool = ["pkcs11-tool", "--module", module, "--token-label", token.label, "--login", "--pin", token.pin]
-    assert ("EC_POINT 255 bits" if kind == "ed25519" else "EC_POINT 528 bits") in run([*tool, "-O"]).stdout  # with its OCTET STRING
+    # With its OCTET STRING; of an Ed25519 key, OpenSC before 0.24 tells the curve's size.
+    sizes = ("EC_POINT 255 bits", "EC_POINT 272 bits") if kind == "ed25519" else ("EC_POINT 528 bits",)
+    listed = run([*tool, "-O"]).stdout
+    assert any(size in listed for size in sizes), listed
     (workdir / "data").write_text("data")
     run([*tool, "--sign", "-m", mechanism, "--id", "01", "-i", "data", "-o", "sig"])
     assert len((workdir / "sig").read_bytes()) == size

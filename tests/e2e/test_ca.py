@@ -268,8 +268,8 @@ def test_huge_bodies(ca, workdir):
     device, password = Device(workdir, "d"), ca.password("d")
     assert ca.enroll(device, password, body=b"A" * 70000).status in (0, 413)
     assert ca.enroll(device, password, body=b"A" * 60000).status in (400, 413)
-    chunked = ca.curl("--header", "Transfer-Encoding: chunked", "--header", "Content-Type: application/pkcs10", "--user",
-                      f"d:{password}", "--data-binary", "@/dev/zero", "--max-time", "5", f"{ca.est}/simpleenroll")
+    chunked = ca.curl("--request", "POST", "--upload-file", "/dev/zero", "--header", "Content-Type: application/pkcs10", "--user",
+                      f"d:{password}", "--max-time", "5", f"{ca.est}/simpleenroll")
     assert chunked.status in (0, 413)
     assert ca.curl("--header", "X-Long: " + "x" * 20000, f"{ca.url}/healthz").status in (0, 400, 413, 431)
     device.take(ca.enroll(device, password))

@@ -141,7 +141,7 @@ def test_what_root_sets_its_user_can_read(theirs, free_port):
 @as_root
 def test_another_user_s_broker_is_named(theirs, server):
     """As Debian's mosquitto has the port: whose it is shows, though not which process."""
-    server([*as_user(OTHER_UID), "sh", "-c", f"echo 'listener {theirs.port} 127.0.0.1' | mosquitto -c /dev/stdin"], port=theirs.port)
+    server([*as_user(OTHER_UID), "mosquitto", "-p", str(theirs.port)], port=theirs.port)
     run_as_service(theirs, wait=False)
     assert theirs.process.process.wait(20) == 1
     assert f"port {theirs.port} at 127.0.0.1, by a process of user daemon" in theirs.log and "mqtt.broker external" in theirs.log
