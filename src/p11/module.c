@@ -87,7 +87,9 @@ hf_err p11_fail(struct p11_module *module, CK_RV rv, const char *fmt, ...)
   va_start(args, fmt);
   vsnprintf(what, sizeof(what), fmt, args);
   va_end(args);
-  hf_err e = hf_fail_rv(rv, "%s%s%s", what, reason[0] ? ": " : "", trim_reason(reason, rv));
+  const char *more = trim_reason(reason, rv);
+  bool is_news = more[0] && strcmp(more, what) != 0;
+  hf_err e = hf_fail_rv(rv, "%s%s%s", what, is_news ? ": " : "", is_news ? more : "");
   return hint[0] ? hf_hint(e, "%s", hint) : e;
 }
 

@@ -304,7 +304,7 @@ def test_id_twice(hf, device, run):
 
 def test_wrong_pin(hf, device, workdir):
     result = hf("key", "list", "--token", "device", "--pin", "0000999", code=4)
-    refused(result, r'the PIN is wrong: the user PIN of token "device".*\(CKR_PIN_INCORRECT\)', "Check the PIN.*")
+    refused(result, r'the PIN is wrong: the user PIN of token "device" \(CKR_PIN_INCORRECT\)', "Check the PIN.*")
     assert "0000999" not in result.stderr
     refused(hf("key", "list", "--token", "device", code=4), "a PIN is needed: .*", "Give it by --pin-source.")
     hf("key", "list", "--token", "device", "--pin", PIN)
