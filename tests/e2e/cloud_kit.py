@@ -110,6 +110,9 @@ class Acceptor(threading.Thread):
                 return
             threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
 
+    def stop(self):
+        mqtt_kit.stop_listening(self.listener, self)
+
 
 class Line(Acceptor):
     """A line to a server's port that can be cut, or be slow from the client on: rate, in bytes a second."""
@@ -142,7 +145,7 @@ class Line(Acceptor):
                 pass
 
     def close(self):
-        self.listener.close()
+        self.stop()
         self.cut()
 
 
@@ -189,6 +192,6 @@ class Proxy(Acceptor):
             pass
 
     def close(self):
-        self.listener.close()
+        self.stop()
         for connection in self.open:
             connection.close()

@@ -157,7 +157,7 @@ def fake_broker():
 
     yield make
     for fake in started:
-        fake.listener.close()
+        fake.stop()
         for connection in fake.open:
             connection.close()
 

@@ -114,6 +114,13 @@ class Stream:
         self.sock.sendall(data)
 
 
+def stop_listening(listener, thread):
+    """Ends the thread that waits in accept(), before its descriptor's number is another's: woken up, it would take connections there."""
+    listener.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+    listener.close()
+
+
 # A client
 
 class Client:
@@ -325,8 +332,8 @@ class FakeBroker:
 
     def close(self):
         self.closed = True
-        self.listener.close()
         try:
             self.drop()
         except OSError:
             pass
+        stop_listening(self.listener, self.thread)

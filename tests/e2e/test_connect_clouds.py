@@ -190,7 +190,7 @@ def front(pki):
 
     yield make
     for front in started:
-        front.listener.close()
+        front.stop()
 
 
 def test_aws_by_alpn_on_port_443(device, make_cloud, front):
