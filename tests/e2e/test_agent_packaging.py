@@ -53,9 +53,14 @@ def test_the_example_policy_is_one(run, holdfast):
 def test_the_example_s_rules_work(run, holdfast, workdir):
     example = (conftest.SOURCE / "packaging/agent.policy").read_text()
     rules = [line[1:] for line in example.splitlines() if line.startswith(("#allow", "#deny"))]
-    assert len(rules) == 4
+    assert len(rules) == 6
     policy = workdir / "policy"
-    policy.write_text("\n".join(rules).replace("user=mosquitto", "user=nobody").replace("group=sudo", "group=0") + "\n")
+    policy.write_text("\n".join(rules).replace("user=mosquitto", "user=nobody").replace("group=sudo", "group=0").replace("user=holdfast", "user=daemon")
+                      + "\n")
     check = [holdfast, "agent", "check", "--policy", policy, "--as", "nobody", "--op", "sign", "--key"]
     run([*check, "pkcs11:token=device;object=tls;type=private"])
     run([*check, "pkcs11:token=device;object=other;type=private"], code=1)
+    gateway = [holdfast, "agent", "check", "--policy", policy, "--as", "daemon"]
+    run([*gateway, "--op", "decrypt", "--key", "pkcs11:token=device;object=secrets;type=private"])
+    run([*gateway, "--op", "decrypt", "--key", "pkcs11:token=device;object=tls;type=private"], code=1)
+    run([*gateway, "--op", "read", "--secret", "plc/password"], code=1)
