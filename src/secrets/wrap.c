@@ -150,7 +150,7 @@ static hf_err close_ecdh(EVP_PKEY *key, struct hf_slice context, const uint8_t *
 {
   HF_CLEANUP(openssl_pkey_freep) EVP_PKEY *fresh = NULL;
   uint8_t fresh_point[POINT_MAX], own_point[POINT_MAX], shared[SHARED_MAX], kek[SEAL_KEY_BYTES];
-  struct hf_slice fresh_slice, own_slice;
+  struct hf_slice fresh_slice = { 0 }, own_slice = { 0 };
   size_t len = 0;
   HF_TRY(fresh_key(key, &fresh));
   HF_TRY(point_of(fresh, fresh_point, &fresh_slice));
@@ -182,7 +182,7 @@ static hf_err open_ecdh(struct p11_key *key, struct hf_slice context, struct hf_
   HF_CLEANUP(hf_buf_free) struct hf_buf shared = HF_BUF(SHARED_MAX);
   HF_CLEANUP(hf_secret_freep) struct hf_secret *data_key = NULL;
   const struct hf_buf *own = &p11_key_public(key)->point;
-  struct hf_slice fresh;
+  struct hf_slice fresh = { 0 };
   uint8_t kek[SEAL_KEY_BYTES];
   HF_TRY(take_point(&wrapped, &fresh));
   HF_TRY(p11_key_derive(key, fresh.data, fresh.len, &shared));
