@@ -438,8 +438,9 @@ def test_key_pem(hf, device, run, workdir):
 def test_interrupt_at_the_prompt_leaves_the_echo_on(hf, holdfast, env, workdir):
     needs("/dev/pts/ptmx")
     master, slave = pty.openpty()
-    process = subprocess.Popen([holdfast, "token", "init", "--label", "x"], env=env, cwd=workdir, stdin=slave,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # A shell's background job ignores SIGINT, and so would what it starts.
+    process = subprocess.Popen(["env", "--default-signal=INT", holdfast, "token", "init", "--label", "x"], env=env, cwd=workdir,
+                               stdin=slave, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         assert process.stderr.read(7) == b"SO PIN:"
         end = time.monotonic() + 5
