@@ -39,7 +39,7 @@ static hf_err run(const struct cli_args *args)
   HF_TRY(cli_key_id_check(login.session, &id));
   const char *label = cli_get(args, "label");
   struct cli_key_name name = { label ? label : "", id.data, id.len };
-  HF_TRY(cli_key_store(login.session, key, &name, true));
+  HF_TRY(cli_key_store(login.session, key, &name, CLI_KEY_PUBLIC | CLI_KEY_DERIVES));
   return cli_key_report(&login, &id, "The key pair has been imported:");
 }
 

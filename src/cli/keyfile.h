@@ -36,12 +36,17 @@ struct cli_key_name {
   size_t id_len;
 };
 
+enum cli_key_store_how {
+  CLI_KEY_PUBLIC = 1 << 0,  /* the public half as well */
+  CLI_KEY_DERIVES = 1 << 1, /* an EC key may agree on secrets (CKA_DERIVE), which softhsm2-util's may not */
+};
+
 /*
- * Makes the private key object (token, private, sensitive, not extractable, sign; RSA: decrypt, unwrap) and,
- * with_public, the public one (token, verify; RSA: encrypt, wrap). Both or none. Fails with KEY_TYPE_INCONSISTENT where the key is
+ * Makes the private key object (token, private, sensitive, not extractable, sign; RSA: decrypt, unwrap) and, with CLI_KEY_PUBLIC
+ * in how, the public one (token, verify; RSA: encrypt, wrap). Both or none. Fails with KEY_TYPE_INCONSISTENT where the key is
  * neither RSA nor EC nor Ed25519 nor Ed448.
  */
-hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, bool with_public);
+hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, unsigned how);
 
 /* A secret key of these bytes: token, private, sensitive, not extractable, encrypt, decrypt, wrap, unwrap. */
 hf_err cli_aes_store(struct p11_session *session, const struct hf_buf *value, const struct cli_key_name *name);

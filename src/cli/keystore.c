@@ -188,14 +188,15 @@ static const struct type_row *type_of(EVP_PKEY *key)
 }
 
 static hf_err store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, bool private,
-                    CK_OBJECT_HANDLE *ret_object)
+                    bool derives, CK_OBJECT_HANDLE *ret_object)
 {
   HF_CLEANUP(attrs_free) struct attrs attrs = ATTRS;
   const struct type_row *type = type_of(key);
   const struct bool_row private_bools[] = {
-    { CKA_TOKEN, CK_TRUE },         { CKA_PRIVATE, CK_TRUE },      { CKA_SENSITIVE, CK_TRUE },
-    { CKA_EXTRACTABLE, CK_FALSE },  { CKA_SIGN, CK_TRUE },         { CKA_DECRYPT, type->encrypts },
-    { CKA_UNWRAP, type->encrypts }, { CKA_DERIVE, type->derives },
+    { CKA_TOKEN, CK_TRUE },         { CKA_PRIVATE, CK_TRUE },
+    { CKA_SENSITIVE, CK_TRUE },     { CKA_EXTRACTABLE, CK_FALSE },
+    { CKA_SIGN, CK_TRUE },          { CKA_DECRYPT, type->encrypts },
+    { CKA_UNWRAP, type->encrypts }, { CKA_DERIVE, derives && type->derives },
   };
   const struct bool_row public_bools[] = {
     { CKA_TOKEN, CK_TRUE },          { CKA_PRIVATE, CK_FALSE },    { CKA_VERIFY, CK_TRUE },
@@ -212,14 +213,14 @@ static hf_err store(struct p11_session *session, EVP_PKEY *key, const struct cli
   return create(session, &attrs, ret_object);
 }
 
-hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, bool with_public)
+hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, unsigned how)
 {
   if (!type_of(key))
     return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s", EVP_PKEY_get0_type_name(key)),
                    "Import an RSA, EC or Edwards-curve key.");
   CK_OBJECT_HANDLE private_key, public_key;
-  HF_TRY(store(session, key, name, true, &private_key));
-  hf_err e = with_public ? store(session, key, name, false, &public_key) : HF_OK;
+  HF_TRY(store(session, key, name, true, how & CLI_KEY_DERIVES, &private_key));
+  hf_err e = how & CLI_KEY_PUBLIC ? store(session, key, name, false, false, &public_key) : HF_OK;
   if (hf_failed(e)) {
     /* The first failure is the one to tell; what it said must survive the clean-up. */
     char context[HF_CONTEXT_MAX];

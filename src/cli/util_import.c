@@ -87,7 +87,7 @@ static int import_pair(struct util *util, struct p11_session *session, const str
   int status = read_key(util, &key);
   if (status)
     return status;
-  hf_err e = cli_key_store(session, key, name, !util->values[UTIL_NO_PUBLIC_KEY]);
+  hf_err e = cli_key_store(session, key, name, util->values[UTIL_NO_PUBLIC_KEY] ? 0 : CLI_KEY_PUBLIC);
   if (e.code == HF_ERR_KEY_TYPE_INCONSISTENT)
     return util_fail("Cannot handle this algorithm.");
   if (hf_failed(e))

@@ -74,5 +74,8 @@ def test_what_is_not_for_the_key(hsm, made, encrypt, workdir):
     sealed = bytearray((workdir / "sealed").read_bytes())
     sealed[100] ^= 1
     (workdir / "sealed").write_bytes(sealed)
-    tool(hsm, key, "--decrypt", "--mechanism", "RSA-PKCS", "-i", "sealed", "-o", "opened", code=1)
-    assert not (workdir / "opened").exists() or (workdir / "opened").read_bytes() == b""
+    # OpenSSL 3.2 and later below SoftHSM2 opens it to something random instead (implicit rejection).
+    code = 1 if hsm.name == "ours" else None
+    tool(hsm, key, "--decrypt", "--mechanism", "RSA-PKCS", "-i", "sealed", "-o", "opened", code=code)
+    opened = workdir / "opened"
+    assert not opened.exists() or opened.read_bytes() == b"" or (code is None and opened.read_bytes() != SECRET)

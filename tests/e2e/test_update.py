@@ -250,8 +250,10 @@ def test_a_connection_that_is_cut_goes_on(device, site):
 def start_slowly(device, site, data, *more):
     """Fetches in the background until something is there; returns the process."""
     path = device.workdir / "app"
-    process = subprocess.Popen([device.holdfast, "update", "fetch", site.url("slow/app"), "--sha256", sha256(data), "--output", path, *more],
-                               env=device.run.keywords["env"], cwd=device.workdir, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    # A shell's background job ignores SIGINT, and so would what it starts.
+    process = subprocess.Popen(["env", "--default-signal=INT", device.holdfast, "update", "fetch", site.url("slow/app"), "--sha256",
+                                sha256(data), "--output", path, *more], env=device.run.keywords["env"], cwd=device.workdir, stderr=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
     part, end = device.workdir / "app.part", time.monotonic() + 20
     while not (part.exists() and part.stat().st_size > 1 << 20):
         assert process.poll() is None and time.monotonic() < end
