@@ -14,8 +14,7 @@ static json_t *text_json(const void *field, size_t len)
 {
   char text[65];
   const unsigned char *bytes = field;
-  while (len > 0 && (bytes[len - 1] == ' ' || bytes[len - 1] == '\0'))
-    len--;
+  len = p11_text_len(bytes, len);
   len = len < sizeof(text) ? len : sizeof(text) - 1;
   for (size_t i = 0; i < len; i++)
     text[i] = (char)(bytes[i] < 0x80 ? bytes[i] : '?');

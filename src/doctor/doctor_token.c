@@ -56,23 +56,17 @@ hf_err doctor_agent_socket(struct doctor *d)
                                       "device.cryptoki.pkcs11_socket_path.");
 }
 
-static void trimmed(const unsigned char *field, size_t len, char *out, size_t size)
-{
-  while (len > 0 && (field[len - 1] == ' ' || field[len - 1] == '\0'))
-    len--;
-  snprintf(out, size, "%.*s", (int)len, (const char *)field);
-}
-
 hf_err doctor_module_load(struct doctor *d)
 {
-  char path[PATH_MAX], description[64];
+  char path[PATH_MAX];
   CK_INFO info;
   HF_TRY(program_module(d->config, d->options->module_path, d->module_path, sizeof(d->module_path)));
   HF_TRY(p11_module_of_uri(&d->uri, d->module_path, path, sizeof(path)));
   HF_TRY(p11_module_open(path, &d->module));
   HF_TRY(p11_module_info(d->module, &info));
-  trimmed(info.libraryDescription, sizeof(info.libraryDescription), description, sizeof(description));
-  doctor_detail(d, "%s %d.%d, %s", description, info.libraryVersion.major, info.libraryVersion.minor, path);
+  size_t len = p11_text_len(info.libraryDescription, sizeof(info.libraryDescription));
+  doctor_detail(d, "%.*s %d.%d, %s", (int)len, (const char *)info.libraryDescription, info.libraryVersion.major,
+                info.libraryVersion.minor, path);
   return HF_OK;
 }
 

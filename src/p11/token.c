@@ -6,11 +6,16 @@
 
 enum { SLOTS_MAX = 4096, LIST_TRIES = 8, LABEL_MAX = 32 };
 
-/* Blanks pad by the standard; NULs pad where the vendor did not read it. */
-static void trim(const unsigned char *field, size_t len, char *ret_text)
+size_t p11_text_len(const unsigned char *field, size_t size)
 {
-  while (len > 0 && (field[len - 1] == ' ' || field[len - 1] == '\0'))
-    len--;
+  while (size > 0 && (field[size - 1] == ' ' || field[size - 1] == '\0'))
+    size--;
+  return size;
+}
+
+static void trim(const unsigned char *field, size_t size, char *ret_text)
+{
+  size_t len = p11_text_len(field, size);
   memcpy(ret_text, field, len);
   ret_text[len] = '\0';
 }

@@ -6,6 +6,9 @@
 #include "p11/module.h"
 #include "uri/uri.h"
 
+/* The length of a text in a field of fixed length: blanks pad by the standard, NULs where the vendor did not read it. */
+size_t p11_text_len(const unsigned char *field, size_t size);
+
 /* What slot and token say of themselves; trailing blanks and NULs are off. */
 struct p11_token {
   CK_SLOT_ID slot;
