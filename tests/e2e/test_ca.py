@@ -5,6 +5,7 @@ import base64
 import concurrent.futures
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -434,7 +435,7 @@ def test_fifty_at_once(ca, workdir):
 
 
 def post_raw(ca, device, password, timeout=30):
-    """(status, body) without a process of its own; (0, b"") where the server was gone."""
+    """(status, body) without a process of its own; (0, b"") where the server was gone before the whole answer had come."""
     context = ssl.create_default_context(cafile=ca.pem)
     login = base64.b64encode(f"{device.id}:{password}".encode()).decode()
     head = (f"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {login}\r\n"
@@ -448,8 +449,10 @@ def post_raw(ca, device, password, timeout=30):
                 answer += chunk
     except (OSError, ssl.SSLError):
         return 0, b""
-    status, _, body = answer.partition(b"\r\n\r\n")
-    return (int(status.split()[1]), body) if status.startswith(b"HTTP/1.1 ") else (0, b"")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    whole = length and len(body) == int(length[1])
+    return (int(head.split()[1]), body) if whole else (0, b"")
 
 
 @ours
