@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PKCS #11 for all of Holdfast: p11-kit's header, plus what its releases before 0.25 lack of PKCS #11 v3.0. Names that a
- * newer p11-kit may define are guarded; the 3.0 function list has a name of our own, since its layout is what counts.
+ * PKCS #11 for all of Holdfast: p11-kit's header, plus what it lacks of PKCS #11 v3.0 to v3.2. Names that a newer p11-kit may
+ * define are guarded; structures have names of our own, since their layout is what counts.
  */
 #ifndef HOLDFAST_PKCS11_H
 #define HOLDFAST_PKCS11_H
@@ -17,30 +17,13 @@
 #undef C_LoginUser
 #undef C_SessionCancel
 
-#ifndef CKR_OPERATION_CANCEL_FAILED
-#define CKR_OPERATION_CANCEL_FAILED (0x202UL)
-#endif
-#ifndef CKR_CURVE_NOT_SUPPORTED
-#define CKR_CURVE_NOT_SUPPORTED (0x140UL)
-#endif
-#ifndef CKR_ACTION_PROHIBITED
-#define CKR_ACTION_PROHIBITED (0x01BUL)
-#endif
-#ifndef CKA_UNIQUE_ID
-#define CKA_UNIQUE_ID (0x004UL)
-#endif
-#ifndef CKA_DESTROYABLE
-#define CKA_DESTROYABLE (0x172UL)
-#endif
-#ifndef CKA_COPYABLE
-#define CKA_COPYABLE (0x171UL)
-#endif
-#ifndef CKF_FIND_OBJECTS
-#define CKF_FIND_OBJECTS (0x40UL)
-#endif
-#ifndef CKF_INTERFACE_FORK_SAFE
-#define CKF_INTERFACE_FORK_SAFE (0x1UL)
-#endif
+/* p11-kit has numbers of its own for these (up to 0.25 at least); the standard's are out of p11-kit's reach, so nothing of it breaks. */
+#undef CKR_PUBLIC_KEY_INVALID
+#define CKR_PUBLIC_KEY_INVALID (0x1B9UL)
+
+#include "holdfast/pkcs11_mechanisms.h"
+#include "holdfast/pkcs11_params.h"
+#include "holdfast/pkcs11_values.h"
 
 /* The functions of CK_FUNCTION_LIST (v2.40, section 4.6), in its order. */
 /* clang-format off */
@@ -97,6 +80,30 @@ struct hf_ck_functions_3_0 {
   CK_RV (*C_VerifyMessageBegin)(CK_SESSION_HANDLE, void *, CK_ULONG);
   CK_RV (*C_VerifyMessageNext)(CK_SESSION_HANDLE, void *, CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG);
   CK_RV (*C_MessageVerifyFinal)(CK_SESSION_HANDLE);
+};
+
+/* CK_FUNCTION_LIST_3_2 (v3.2, section 3.4): the 3.0 list, its version field saying 3.2, and these. */
+struct hf_ck_functions_3_2 {
+  struct hf_ck_functions_3_0 base;
+  CK_RV(*C_EncapsulateKey)
+  (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_ATTRIBUTE *, CK_ULONG, CK_BYTE *, CK_ULONG *,
+   CK_OBJECT_HANDLE *);
+  CK_RV(*C_DecapsulateKey)
+  (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_ATTRIBUTE *, CK_ULONG, CK_BYTE *, CK_ULONG,
+   CK_OBJECT_HANDLE *);
+  CK_RV (*C_VerifySignatureInit)(CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_BYTE *, CK_ULONG);
+  CK_RV (*C_VerifySignature)(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG);
+  CK_RV (*C_VerifySignatureUpdate)(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG);
+  CK_RV (*C_VerifySignatureFinal)(CK_SESSION_HANDLE);
+  CK_RV (*C_GetSessionValidationFlags)(CK_SESSION_HANDLE, CK_ULONG, CK_FLAGS *);
+  CK_RV (*C_AsyncComplete)(CK_SESSION_HANDLE, CK_UTF8CHAR *, struct hf_ck_async_data *);
+  CK_RV (*C_AsyncGetID)(CK_SESSION_HANDLE, CK_UTF8CHAR *, CK_ULONG *);
+  CK_RV (*C_AsyncJoin)(CK_SESSION_HANDLE, CK_UTF8CHAR *, CK_ULONG, CK_BYTE *, CK_ULONG);
+  CK_RV(*C_WrapKeyAuthenticated)
+  (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
+  CK_RV(*C_UnwrapKeyAuthenticated)
+  (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE, CK_BYTE *, CK_ULONG, CK_ATTRIBUTE *, CK_ULONG, CK_BYTE *,
+   CK_ULONG, CK_OBJECT_HANDLE *);
 };
 
 typedef CK_RV (*hf_get_interface_fn)(CK_UTF8CHAR *, CK_VERSION *, struct hf_ck_interface **, CK_FLAGS);

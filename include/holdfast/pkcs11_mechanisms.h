@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mechanisms that PKCS #11 v3.0 to v3.2 have and p11-kit 0.24 lacks: by way of holdfast/pkcs11.h. A newer p11-kit may define them. */
+#ifndef HOLDFAST_PKCS11_MECHANISMS_H
+#define HOLDFAST_PKCS11_MECHANISMS_H
+
+/* ML-KEM, ML-DSA, SLH-DSA (v3.2, sections 6.67 to 6.69). */
+#ifndef CKM_ML_KEM_KEY_PAIR_GEN
+#define CKM_ML_KEM_KEY_PAIR_GEN (0x0fUL)
+#endif
+#ifndef CKM_ML_KEM
+#define CKM_ML_KEM (0x17UL)
+#endif
+#ifndef CKM_ML_DSA_KEY_PAIR_GEN
+#define CKM_ML_DSA_KEY_PAIR_GEN (0x1cUL)
+#endif
+#ifndef CKM_ML_DSA
+#define CKM_ML_DSA (0x1dUL)
+#endif
+#ifndef CKM_HASH_ML_DSA
+#define CKM_HASH_ML_DSA (0x1fUL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA224
+#define CKM_HASH_ML_DSA_SHA224 (0x23UL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA256
+#define CKM_HASH_ML_DSA_SHA256 (0x24UL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA384
+#define CKM_HASH_ML_DSA_SHA384 (0x25UL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA512
+#define CKM_HASH_ML_DSA_SHA512 (0x26UL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_224
+#define CKM_HASH_ML_DSA_SHA3_224 (0x27UL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_256
+#define CKM_HASH_ML_DSA_SHA3_256 (0x28UL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_384
+#define CKM_HASH_ML_DSA_SHA3_384 (0x29UL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHA3_512
+#define CKM_HASH_ML_DSA_SHA3_512 (0x2aUL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHAKE128
+#define CKM_HASH_ML_DSA_SHAKE128 (0x2bUL)
+#endif
+#ifndef CKM_HASH_ML_DSA_SHAKE256
+#define CKM_HASH_ML_DSA_SHAKE256 (0x2cUL)
+#endif
+#ifndef CKM_ML_DSA_EXTERNAL_MU_GEN
+#define CKM_ML_DSA_EXTERNAL_MU_GEN (0x403bUL)
+#endif
+#ifndef CKM_ML_DSA_EXTERNAL_MU
+#define CKM_ML_DSA_EXTERNAL_MU (0x403cUL)
+#endif
+#ifndef CKM_SLH_DSA_KEY_PAIR_GEN
+#define CKM_SLH_DSA_KEY_PAIR_GEN (0x2dUL)
+#endif
+#ifndef CKM_SLH_DSA
+#define CKM_SLH_DSA (0x2eUL)
+#endif
+#ifndef CKM_HASH_SLH_DSA
+#define CKM_HASH_SLH_DSA (0x34UL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA224
+#define CKM_HASH_SLH_DSA_SHA224 (0x36UL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA256
+#define CKM_HASH_SLH_DSA_SHA256 (0x37UL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA384
+#define CKM_HASH_SLH_DSA_SHA384 (0x38UL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA512
+#define CKM_HASH_SLH_DSA_SHA512 (0x39UL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_224
+#define CKM_HASH_SLH_DSA_SHA3_224 (0x3aUL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_256
+#define CKM_HASH_SLH_DSA_SHA3_256 (0x3bUL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_384
+#define CKM_HASH_SLH_DSA_SHA3_384 (0x3cUL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHA3_512
+#define CKM_HASH_SLH_DSA_SHA3_512 (0x3dUL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHAKE128
+#define CKM_HASH_SLH_DSA_SHAKE128 (0x3eUL)
+#endif
+#ifndef CKM_HASH_SLH_DSA_SHAKE256
+#define CKM_HASH_SLH_DSA_SHAKE256 (0x3fUL)
+#endif
+
+/* RSA, DSA. */
+#ifndef CKM_SHA3_256_RSA_PKCS
+#define CKM_SHA3_256_RSA_PKCS (0x60UL)
+#endif
+#ifndef CKM_SHA3_384_RSA_PKCS
+#define CKM_SHA3_384_RSA_PKCS (0x61UL)
+#endif
+#ifndef CKM_SHA3_512_RSA_PKCS
+#define CKM_SHA3_512_RSA_PKCS (0x62UL)
+#endif
+#ifndef CKM_SHA3_256_RSA_PKCS_PSS
+#define CKM_SHA3_256_RSA_PKCS_PSS (0x63UL)
+#endif
+#ifndef CKM_SHA3_384_RSA_PKCS_PSS
+#define CKM_SHA3_384_RSA_PKCS_PSS (0x64UL)
+#endif
+#ifndef CKM_SHA3_512_RSA_PKCS_PSS
+#define CKM_SHA3_512_RSA_PKCS_PSS (0x65UL)
+#endif
+#ifndef CKM_SHA3_224_RSA_PKCS
+#define CKM_SHA3_224_RSA_PKCS (0x66UL)
+#endif
+#ifndef CKM_SHA3_224_RSA_PKCS_PSS
+#define CKM_SHA3_224_RSA_PKCS_PSS (0x67UL)
+#endif
+#ifndef CKM_DSA_SHA3_224
+#define CKM_DSA_SHA3_224 (0x18UL)
+#endif
+#ifndef CKM_DSA_SHA3_256
+#define CKM_DSA_SHA3_256 (0x19UL)
+#endif
+#ifndef CKM_DSA_SHA3_384
+#define CKM_DSA_SHA3_384 (0x1aUL)
+#endif
+#ifndef CKM_DSA_SHA3_512
+#define CKM_DSA_SHA3_512 (0x1bUL)
+#endif
+#ifndef CKM_DSA_PROBABILISTIC_PARAMETER_GEN
+#define CKM_DSA_PROBABILISTIC_PARAMETER_GEN (0x2003UL)
+#endif
+#ifndef CKM_DSA_FIPS_G_GEN
+#define CKM_DSA_FIPS_G_GEN (0x2005UL)
+#endif
+
+/* Elliptic curves. */
+#ifndef CKM_ECDSA_SHA3_224
+#define CKM_ECDSA_SHA3_224 (0x1047UL)
+#endif
+#ifndef CKM_ECDSA_SHA3_256
+#define CKM_ECDSA_SHA3_256 (0x1048UL)
+#endif
+#ifndef CKM_ECDSA_SHA3_384
+#define CKM_ECDSA_SHA3_384 (0x1049UL)
+#endif
+#ifndef CKM_ECDSA_SHA3_512
+#define CKM_ECDSA_SHA3_512 (0x104aUL)
+#endif
+#ifndef CKM_EC_MONTGOMERY_KEY_PAIR_GEN
+#define CKM_EC_MONTGOMERY_KEY_PAIR_GEN (0x1056UL)
+#endif
+#ifndef CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS
+#define CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS (0x140bUL)
+#endif
+#ifndef CKM_ECDH_X_AES_KEY_WRAP
+#define CKM_ECDH_X_AES_KEY_WRAP (0x4038UL)
+#endif
+#ifndef CKM_ECDH_COF_AES_KEY_WRAP
+#define CKM_ECDH_COF_AES_KEY_WRAP (0x4039UL)
+#endif
+#ifndef CKM_PUB_KEY_FROM_PRIV_KEY
+#define CKM_PUB_KEY_FROM_PRIV_KEY (0x403aUL)
+#endif
+
+/* Hashes and what is made of them. */
+#ifndef CKM_SHA3_256
+#define CKM_SHA3_256 (0x2b0UL)
+#endif
+#ifndef CKM_SHA3_256_HMAC
+#define CKM_SHA3_256_HMAC (0x2b1UL)
+#endif
+#ifndef CKM_SHA3_256_HMAC_GENERAL
+#define CKM_SHA3_256_HMAC_GENERAL (0x2b2UL)
+#endif
+#ifndef CKM_SHA3_256_KEY_GEN
+#define CKM_SHA3_256_KEY_GEN (0x2b3UL)
+#endif
+#ifndef CKM_SHA3_224
+#define CKM_SHA3_224 (0x2b5UL)
+#endif
+#ifndef CKM_SHA3_224_HMAC
+#define CKM_SHA3_224_HMAC (0x2b6UL)
+#endif
+#ifndef CKM_SHA3_224_HMAC_GENERAL
+#define CKM_SHA3_224_HMAC_GENERAL (0x2b7UL)
+#endif
+#ifndef CKM_SHA3_224_KEY_GEN
+#define CKM_SHA3_224_KEY_GEN (0x2b8UL)
+#endif
+#ifndef CKM_SHA3_384
+#define CKM_SHA3_384 (0x2c0UL)
+#endif
+#ifndef CKM_SHA3_384_HMAC
+#define CKM_SHA3_384_HMAC (0x2c1UL)
+#endif
+#ifndef CKM_SHA3_384_HMAC_GENERAL
+#define CKM_SHA3_384_HMAC_GENERAL (0x2c2UL)
+#endif
+#ifndef CKM_SHA3_384_KEY_GEN
+#define CKM_SHA3_384_KEY_GEN (0x2c3UL)
+#endif
+#ifndef CKM_SHA3_512
+#define CKM_SHA3_512 (0x2d0UL)
+#endif
+#ifndef CKM_SHA3_512_HMAC
+#define CKM_SHA3_512_HMAC (0x2d1UL)
+#endif
+#ifndef CKM_SHA3_512_HMAC_GENERAL
+#define CKM_SHA3_512_HMAC_GENERAL (0x2d2UL)
+#endif
+#ifndef CKM_SHA3_512_KEY_GEN
+#define CKM_SHA3_512_KEY_GEN (0x2d3UL)
+#endif
+#ifndef CKM_SHA3_256_KEY_DERIVATION
+#define CKM_SHA3_256_KEY_DERIVATION (0x397UL)
+#endif
+#ifndef CKM_SHA3_224_KEY_DERIVATION
+#define CKM_SHA3_224_KEY_DERIVATION (0x398UL)
+#endif
+#ifndef CKM_SHA3_384_KEY_DERIVATION
+#define CKM_SHA3_384_KEY_DERIVATION (0x399UL)
+#endif
+#ifndef CKM_SHA3_512_KEY_DERIVATION
+#define CKM_SHA3_512_KEY_DERIVATION (0x39aUL)
+#endif
+#ifndef CKM_SHAKE_128_KEY_DERIVATION
+#define CKM_SHAKE_128_KEY_DERIVATION (0x39bUL)
+#endif
+#ifndef CKM_SHAKE_256_KEY_DERIVATION
+#define CKM_SHAKE_256_KEY_DERIVATION (0x39cUL)
+#endif
+#ifndef CKM_SHA_1_KEY_GEN
+#define CKM_SHA_1_KEY_GEN (0x4003UL)
+#endif
+#ifndef CKM_SHA224_KEY_GEN
+#define CKM_SHA224_KEY_GEN (0x4004UL)
+#endif
+#ifndef CKM_SHA256_KEY_GEN
+#define CKM_SHA256_KEY_GEN (0x4005UL)
+#endif
+#ifndef CKM_SHA384_KEY_GEN
+#define CKM_SHA384_KEY_GEN (0x4006UL)
+#endif
+#ifndef CKM_SHA512_KEY_GEN
+#define CKM_SHA512_KEY_GEN (0x4007UL)
+#endif
+#ifndef CKM_SHA512_224_KEY_GEN
+#define CKM_SHA512_224_KEY_GEN (0x4008UL)
+#endif
+#ifndef CKM_SHA512_256_KEY_GEN
+#define CKM_SHA512_256_KEY_GEN (0x4009UL)
+#endif
+#ifndef CKM_SHA512_T_KEY_GEN
+#define CKM_SHA512_T_KEY_GEN (0x400aUL)
+#endif
+
+/* Ciphers. */
+#ifndef CKM_AES_XTS
+#define CKM_AES_XTS (0x1071UL)
+#endif
+#ifndef CKM_AES_XTS_KEY_GEN
+#define CKM_AES_XTS_KEY_GEN (0x1072UL)
+#endif
+#ifndef CKM_AES_KEY_WRAP_KWP
+#define CKM_AES_KEY_WRAP_KWP (0x210bUL)
+#endif
+#ifndef CKM_AES_KEY_WRAP_PKCS7
+#define CKM_AES_KEY_WRAP_PKCS7 (0x210cUL)
+#endif
+#ifndef CKM_CHACHA20_KEY_GEN
+#define CKM_CHACHA20_KEY_GEN (0x1225UL)
+#endif
+#ifndef CKM_CHACHA20
+#define CKM_CHACHA20 (0x1226UL)
+#endif
+#ifndef CKM_POLY1305_KEY_GEN
+#define CKM_POLY1305_KEY_GEN (0x1227UL)
+#endif
+#ifndef CKM_POLY1305
+#define CKM_POLY1305 (0x1228UL)
+#endif
+#ifndef CKM_CHACHA20_POLY1305
+#define CKM_CHACHA20_POLY1305 (0x4021UL)
+#endif
+#ifndef CKM_NULL
+#define CKM_NULL (0x400bUL)
+#endif
+
+/* Key derivation. */
+#ifndef CKM_HKDF_DERIVE
+#define CKM_HKDF_DERIVE (0x402aUL)
+#endif
+#ifndef CKM_HKDF_DATA
+#define CKM_HKDF_DATA (0x402bUL)
+#endif
+#ifndef CKM_HKDF_KEY_GEN
+#define CKM_HKDF_KEY_GEN (0x402cUL)
+#endif
+#ifndef CKM_SP800_108_COUNTER_KDF
+#define CKM_SP800_108_COUNTER_KDF (0x3acUL)
+#endif
+#ifndef CKM_SP800_108_FEEDBACK_KDF
+#define CKM_SP800_108_FEEDBACK_KDF (0x3adUL)
+#endif
+#ifndef CKM_SP800_108_DOUBLE_PIPELINE_KDF
+#define CKM_SP800_108_DOUBLE_PIPELINE_KDF (0x3aeUL)
+#endif
+#ifndef CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE
+#define CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE (0x56UL)
+#endif
+#ifndef CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH
+#define CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH (0x57UL)
+#endif
+
+#endif

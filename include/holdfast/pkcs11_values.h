@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Its other values, likewise: classes, profiles, key types, attributes, flags, codes, and what parameters may say. */
+#ifndef HOLDFAST_PKCS11_VALUES_H
+#define HOLDFAST_PKCS11_VALUES_H
+
+/* Classes and certificates. */
+#ifndef CKO_PROFILE
+#define CKO_PROFILE (0x9UL)
+#endif
+#ifndef CKO_VALIDATION
+#define CKO_VALIDATION (0xaUL)
+#endif
+#ifndef CKO_TRUST
+#define CKO_TRUST (0xbUL)
+#endif
+#ifndef CK_CERTIFICATE_CATEGORY_UNSPECIFIED
+#define CK_CERTIFICATE_CATEGORY_UNSPECIFIED (0x0UL)
+#endif
+#ifndef CK_CERTIFICATE_CATEGORY_TOKEN_USER
+#define CK_CERTIFICATE_CATEGORY_TOKEN_USER (0x1UL)
+#endif
+#ifndef CK_CERTIFICATE_CATEGORY_AUTHORITY
+#define CK_CERTIFICATE_CATEGORY_AUTHORITY (0x2UL)
+#endif
+#ifndef CK_CERTIFICATE_CATEGORY_OTHER_ENTITY
+#define CK_CERTIFICATE_CATEGORY_OTHER_ENTITY (0x3UL)
+#endif
+#ifndef CK_SECURITY_DOMAIN_UNSPECIFIED
+#define CK_SECURITY_DOMAIN_UNSPECIFIED (0x0UL)
+#endif
+#ifndef CK_SECURITY_DOMAIN_MANUFACTURER
+#define CK_SECURITY_DOMAIN_MANUFACTURER (0x1UL)
+#endif
+#ifndef CK_SECURITY_DOMAIN_OPERATOR
+#define CK_SECURITY_DOMAIN_OPERATOR (0x2UL)
+#endif
+#ifndef CK_SECURITY_DOMAIN_THIRD_PARTY
+#define CK_SECURITY_DOMAIN_THIRD_PARTY (0x3UL)
+#endif
+
+/* Profiles. */
+#ifndef CKP_INVALID_ID
+#define CKP_INVALID_ID (0x0UL)
+#endif
+#ifndef CKP_BASELINE_PROVIDER
+#define CKP_BASELINE_PROVIDER (0x1UL)
+#endif
+#ifndef CKP_EXTENDED_PROVIDER
+#define CKP_EXTENDED_PROVIDER (0x2UL)
+#endif
+#ifndef CKP_AUTHENTICATION_TOKEN
+#define CKP_AUTHENTICATION_TOKEN (0x3UL)
+#endif
+#ifndef CKP_PUBLIC_CERTIFICATES_TOKEN
+#define CKP_PUBLIC_CERTIFICATES_TOKEN (0x4UL)
+#endif
+#ifndef CKP_COMPLETE_PROVIDER
+#define CKP_COMPLETE_PROVIDER (0x5UL)
+#endif
+#ifndef CKP_HKDF_TLS_TOKEN
+#define CKP_HKDF_TLS_TOKEN (0x6UL)
+#endif
+
+/* Key types. */
+#ifndef CKK_CHACHA20
+#define CKK_CHACHA20 (0x33UL)
+#endif
+#ifndef CKK_POLY1305
+#define CKK_POLY1305 (0x34UL)
+#endif
+#ifndef CKK_AES_XTS
+#define CKK_AES_XTS (0x35UL)
+#endif
+#ifndef CKK_SHA3_224_HMAC
+#define CKK_SHA3_224_HMAC (0x36UL)
+#endif
+#ifndef CKK_SHA3_256_HMAC
+#define CKK_SHA3_256_HMAC (0x37UL)
+#endif
+#ifndef CKK_SHA3_384_HMAC
+#define CKK_SHA3_384_HMAC (0x38UL)
+#endif
+#ifndef CKK_SHA3_512_HMAC
+#define CKK_SHA3_512_HMAC (0x39UL)
+#endif
+#ifndef CKK_EC_MONTGOMERY
+#define CKK_EC_MONTGOMERY (0x41UL)
+#endif
+#ifndef CKK_HKDF
+#define CKK_HKDF (0x42UL)
+#endif
+#ifndef CKK_SHA512_224_HMAC
+#define CKK_SHA512_224_HMAC (0x43UL)
+#endif
+#ifndef CKK_SHA512_256_HMAC
+#define CKK_SHA512_256_HMAC (0x44UL)
+#endif
+#ifndef CKK_SHA512_T_HMAC
+#define CKK_SHA512_T_HMAC (0x45UL)
+#endif
+#ifndef CKK_ML_KEM
+#define CKK_ML_KEM (0x49UL)
+#endif
+#ifndef CKK_ML_DSA
+#define CKK_ML_DSA (0x4aUL)
+#endif
+#ifndef CKK_SLH_DSA
+#define CKK_SLH_DSA (0x4bUL)
+#endif
+
+/* Attributes. */
+#ifndef CKA_UNIQUE_ID
+#define CKA_UNIQUE_ID (0x4UL)
+#endif
+#ifndef CKA_SUBPRIME_BITS
+#define CKA_SUBPRIME_BITS (0x134UL)
+#endif
+#ifndef CKA_PROFILE_ID
+#define CKA_PROFILE_ID (0x601UL)
+#endif
+#ifndef CKA_PARAMETER_SET
+#define CKA_PARAMETER_SET (0x61dUL)
+#endif
+#ifndef CKA_OBJECT_VALIDATION_FLAGS
+#define CKA_OBJECT_VALIDATION_FLAGS (0x61eUL)
+#endif
+#ifndef CKA_ENCAPSULATE_TEMPLATE
+#define CKA_ENCAPSULATE_TEMPLATE (0x4000062aUL)
+#endif
+#ifndef CKA_DECAPSULATE_TEMPLATE
+#define CKA_DECAPSULATE_TEMPLATE (0x4000062bUL)
+#endif
+#ifndef CKA_ENCAPSULATE
+#define CKA_ENCAPSULATE (0x633UL)
+#endif
+#ifndef CKA_DECAPSULATE
+#define CKA_DECAPSULATE (0x634UL)
+#endif
+#ifndef CKA_HASH_OF_CERTIFICATE
+#define CKA_HASH_OF_CERTIFICATE (0x635UL)
+#endif
+#ifndef CKA_PUBLIC_CRC64_VALUE
+#define CKA_PUBLIC_CRC64_VALUE (0x636UL)
+#endif
+#ifndef CKA_SEED
+#define CKA_SEED (0x637UL)
+#endif
+
+/* Flags: of mechanisms, messages, interfaces, sessions, HKDF. */
+#ifndef CKF_MESSAGE_ENCRYPT
+#define CKF_MESSAGE_ENCRYPT (0x2UL)
+#endif
+#ifndef CKF_MESSAGE_DECRYPT
+#define CKF_MESSAGE_DECRYPT (0x4UL)
+#endif
+#ifndef CKF_MESSAGE_SIGN
+#define CKF_MESSAGE_SIGN (0x8UL)
+#endif
+#ifndef CKF_MESSAGE_VERIFY
+#define CKF_MESSAGE_VERIFY (0x10UL)
+#endif
+#ifndef CKF_MULTI_MESSAGE
+#define CKF_MULTI_MESSAGE (0x20UL)
+#endif
+#ifndef CKF_FIND_OBJECTS
+#define CKF_FIND_OBJECTS (0x40UL)
+#endif
+#ifndef CKF_EC_F_2M
+#define CKF_EC_F_2M (0x200000UL)
+#endif
+#ifndef CKF_EC_ECPARAMETERS
+#define CKF_EC_ECPARAMETERS (0x400000UL)
+#endif
+#ifndef CKF_EC_OID
+#define CKF_EC_OID (0x800000UL)
+#endif
+#ifndef CKF_EC_CURVENAME
+#define CKF_EC_CURVENAME (0x4000000UL)
+#endif
+#ifndef CKF_ENCAPSULATE
+#define CKF_ENCAPSULATE (0x10000000UL)
+#endif
+#ifndef CKF_DECAPSULATE
+#define CKF_DECAPSULATE (0x20000000UL)
+#endif
+#ifndef CKF_END_OF_MESSAGE
+#define CKF_END_OF_MESSAGE (0x1UL)
+#endif
+#ifndef CKF_INTERFACE_FORK_SAFE
+#define CKF_INTERFACE_FORK_SAFE (0x1UL)
+#endif
+#ifndef CKF_ASYNC_SESSION
+#define CKF_ASYNC_SESSION (0x8UL)
+#endif
+#ifndef CKF_ERROR_STATE
+#define CKF_ERROR_STATE (0x1000000UL)
+#endif
+#ifndef CKF_SEED_RANDOM_REQUIRED
+#define CKF_SEED_RANDOM_REQUIRED (0x2000000UL)
+#endif
+#ifndef CKF_ASYNC_SESSION_SUPPORTED
+#define CKF_ASYNC_SESSION_SUPPORTED (0x4000000UL)
+#endif
+#ifndef CKF_HKDF_SALT_NULL
+#define CKF_HKDF_SALT_NULL (0x1UL)
+#endif
+#ifndef CKF_HKDF_SALT_DATA
+#define CKF_HKDF_SALT_DATA (0x2UL)
+#endif
+#ifndef CKF_HKDF_SALT_KEY
+#define CKF_HKDF_SALT_KEY (0x4UL)
+#endif
+
+/* Codes. */
+#ifndef CKR_AEAD_DECRYPT_FAILED
+#define CKR_AEAD_DECRYPT_FAILED (0x42UL)
+#endif
+#ifndef CKR_TOKEN_RESOURCE_EXCEEDED
+#define CKR_TOKEN_RESOURCE_EXCEEDED (0x201UL)
+#endif
+#ifndef CKR_OPERATION_CANCEL_FAILED
+#define CKR_OPERATION_CANCEL_FAILED (0x202UL)
+#endif
+#ifndef CKR_KEY_EXHAUSTED
+#define CKR_KEY_EXHAUSTED (0x203UL)
+#endif
+#ifndef CKR_PENDING
+#define CKR_PENDING (0x204UL)
+#endif
+#ifndef CKR_SESSION_ASYNC_NOT_SUPPORTED
+#define CKR_SESSION_ASYNC_NOT_SUPPORTED (0x205UL)
+#endif
+#ifndef CKR_SEED_RANDOM_REQUIRED
+#define CKR_SEED_RANDOM_REQUIRED (0x206UL)
+#endif
+#ifndef CKR_OPERATION_NOT_VALIDATED
+#define CKR_OPERATION_NOT_VALIDATED (0x207UL)
+#endif
+#ifndef CKR_TOKEN_NOT_INITIALIZED
+#define CKR_TOKEN_NOT_INITIALIZED (0x208UL)
+#endif
+#ifndef CKR_PARAMETER_SET_NOT_SUPPORTED
+#define CKR_PARAMETER_SET_NOT_SUPPORTED (0x209UL)
+#endif
+
+/* Key derivation functions: X9.63 and SP 800-56A. */
+#ifndef CKD_SHA3_224_KDF
+#define CKD_SHA3_224_KDF (0xaUL)
+#endif
+#ifndef CKD_SHA3_256_KDF
+#define CKD_SHA3_256_KDF (0xbUL)
+#endif
+#ifndef CKD_SHA3_384_KDF
+#define CKD_SHA3_384_KDF (0xcUL)
+#endif
+#ifndef CKD_SHA3_512_KDF
+#define CKD_SHA3_512_KDF (0xdUL)
+#endif
+#ifndef CKD_SHA1_KDF_SP800
+#define CKD_SHA1_KDF_SP800 (0xeUL)
+#endif
+#ifndef CKD_SHA224_KDF_SP800
+#define CKD_SHA224_KDF_SP800 (0xfUL)
+#endif
+#ifndef CKD_SHA256_KDF_SP800
+#define CKD_SHA256_KDF_SP800 (0x10UL)
+#endif
+#ifndef CKD_SHA384_KDF_SP800
+#define CKD_SHA384_KDF_SP800 (0x11UL)
+#endif
+#ifndef CKD_SHA512_KDF_SP800
+#define CKD_SHA512_KDF_SP800 (0x12UL)
+#endif
+#ifndef CKD_SHA3_224_KDF_SP800
+#define CKD_SHA3_224_KDF_SP800 (0x13UL)
+#endif
+#ifndef CKD_SHA3_256_KDF_SP800
+#define CKD_SHA3_256_KDF_SP800 (0x14UL)
+#endif
+#ifndef CKD_SHA3_384_KDF_SP800
+#define CKD_SHA3_384_KDF_SP800 (0x15UL)
+#endif
+#ifndef CKD_SHA3_512_KDF_SP800
+#define CKD_SHA3_512_KDF_SP800 (0x16UL)
+#endif
+
+/* Generators of masks, and of IVs. */
+#ifndef CKG_MGF1_SHA3_224
+#define CKG_MGF1_SHA3_224 (0x6UL)
+#endif
+#ifndef CKG_MGF1_SHA3_256
+#define CKG_MGF1_SHA3_256 (0x7UL)
+#endif
+#ifndef CKG_MGF1_SHA3_384
+#define CKG_MGF1_SHA3_384 (0x8UL)
+#endif
+#ifndef CKG_MGF1_SHA3_512
+#define CKG_MGF1_SHA3_512 (0x9UL)
+#endif
+#ifndef CKG_NO_GENERATE
+#define CKG_NO_GENERATE (0x0UL)
+#endif
+#ifndef CKG_GENERATE
+#define CKG_GENERATE (0x1UL)
+#endif
+#ifndef CKG_GENERATE_COUNTER
+#define CKG_GENERATE_COUNTER (0x2UL)
+#endif
+#ifndef CKG_GENERATE_RANDOM
+#define CKG_GENERATE_RANDOM (0x3UL)
+#endif
+#ifndef CKG_GENERATE_COUNTER_XOR
+#define CKG_GENERATE_COUNTER_XOR (0x4UL)
+#endif
+
+/* PBKDF2, SP 800-108. */
+#ifndef CKZ_SALT_SPECIFIED
+#define CKZ_SALT_SPECIFIED (0x1UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_SHA1
+#define CKP_PKCS5_PBKD2_HMAC_SHA1 (0x1UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_GOSTR3411
+#define CKP_PKCS5_PBKD2_HMAC_GOSTR3411 (0x2UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_SHA224
+#define CKP_PKCS5_PBKD2_HMAC_SHA224 (0x3UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_SHA256
+#define CKP_PKCS5_PBKD2_HMAC_SHA256 (0x4UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_SHA384
+#define CKP_PKCS5_PBKD2_HMAC_SHA384 (0x5UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_SHA512
+#define CKP_PKCS5_PBKD2_HMAC_SHA512 (0x6UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_SHA512_224
+#define CKP_PKCS5_PBKD2_HMAC_SHA512_224 (0x7UL)
+#endif
+#ifndef CKP_PKCS5_PBKD2_HMAC_SHA512_256
+#define CKP_PKCS5_PBKD2_HMAC_SHA512_256 (0x8UL)
+#endif
+#ifndef CK_SP800_108_ITERATION_VARIABLE
+#define CK_SP800_108_ITERATION_VARIABLE (0x1UL)
+#endif
+#ifndef CK_SP800_108_COUNTER
+#define CK_SP800_108_COUNTER (0x2UL)
+#endif
+#ifndef CK_SP800_108_DKM_LENGTH
+#define CK_SP800_108_DKM_LENGTH (0x3UL)
+#endif
+#ifndef CK_SP800_108_BYTE_ARRAY
+#define CK_SP800_108_BYTE_ARRAY (0x4UL)
+#endif
+#ifndef CK_SP800_108_KEY_HANDLE
+#define CK_SP800_108_KEY_HANDLE (0x5UL)
+#endif
+#ifndef CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS
+#define CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS (0x1UL)
+#endif
+#ifndef CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS
+#define CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS (0x2UL)
+#endif
+
+/* Post-quantum: hedging, and the values of CKA_PARAMETER_SET. */
+#ifndef CKH_HEDGE_PREFERRED
+#define CKH_HEDGE_PREFERRED (0x0UL)
+#endif
+#ifndef CKH_HEDGE_REQUIRED
+#define CKH_HEDGE_REQUIRED (0x1UL)
+#endif
+#ifndef CKH_DETERMINISTIC_REQUIRED
+#define CKH_DETERMINISTIC_REQUIRED (0x2UL)
+#endif
+#ifndef CKP_ML_DSA_44
+#define CKP_ML_DSA_44 (0x1UL)
+#endif
+#ifndef CKP_ML_DSA_65
+#define CKP_ML_DSA_65 (0x2UL)
+#endif
+#ifndef CKP_ML_DSA_87
+#define CKP_ML_DSA_87 (0x3UL)
+#endif
+#ifndef CKP_ML_KEM_512
+#define CKP_ML_KEM_512 (0x1UL)
+#endif
+#ifndef CKP_ML_KEM_768
+#define CKP_ML_KEM_768 (0x2UL)
+#endif
+#ifndef CKP_ML_KEM_1024
+#define CKP_ML_KEM_1024 (0x3UL)
+#endif
+#ifndef CKP_SLH_DSA_SHA2_128S
+#define CKP_SLH_DSA_SHA2_128S (0x1UL)
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_128S
+#define CKP_SLH_DSA_SHAKE_128S (0x2UL)
+#endif
+#ifndef CKP_SLH_DSA_SHA2_128F
+#define CKP_SLH_DSA_SHA2_128F (0x3UL)
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_128F
+#define CKP_SLH_DSA_SHAKE_128F (0x4UL)
+#endif
+#ifndef CKP_SLH_DSA_SHA2_192S
+#define CKP_SLH_DSA_SHA2_192S (0x5UL)
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_192S
+#define CKP_SLH_DSA_SHAKE_192S (0x6UL)
+#endif
+#ifndef CKP_SLH_DSA_SHA2_192F
+#define CKP_SLH_DSA_SHA2_192F (0x7UL)
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_192F
+#define CKP_SLH_DSA_SHAKE_192F (0x8UL)
+#endif
+#ifndef CKP_SLH_DSA_SHA2_256S
+#define CKP_SLH_DSA_SHA2_256S (0x9UL)
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_256S
+#define CKP_SLH_DSA_SHAKE_256S (0xaUL)
+#endif
+#ifndef CKP_SLH_DSA_SHA2_256F
+#define CKP_SLH_DSA_SHA2_256F (0xbUL)
+#endif
+#ifndef CKP_SLH_DSA_SHAKE_256F
+#define CKP_SLH_DSA_SHAKE_256F (0xcUL)
+#endif
+
+/* Sessions' validation (v3.2, section 5.24). */
+#ifndef CKS_LAST_VALIDATION_OK
+#define CKS_LAST_VALIDATION_OK (0x1UL)
+#endif
+
+#endif
