@@ -74,12 +74,12 @@ EXPORT CK_RV C_GetSlotList(unsigned char token_present, CK_SLOT_ID *ids, unsigne
 
 EXPORT CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO *info)
 {
-  ABI(info, abi_slot_info(id, info));
+  ABI_SLOT(id, info, abi_slot_info(id, info));
 }
 
 EXPORT CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO *info)
 {
-  ABI(info, abi_token_info(id, info));
+  ABI_SLOT(id, info, abi_token_info(id, info));
 }
 
 EXPORT CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
@@ -90,45 +90,45 @@ EXPORT CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved
 
 EXPORT CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE *types, unsigned long *count)
 {
-  ABI(count, abi_mechanism_list(id, types, count));
+  ABI_SLOT(id, count, abi_mechanism_list(id, types, count));
 }
 
 EXPORT CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
 {
-  ABI(info, abi_mechanism_info(id, type, info));
+  ABI_SLOT(id, info, abi_mechanism_info(id, type, info));
 }
 
 EXPORT CK_RV C_InitToken(CK_SLOT_ID id, unsigned char *pin, unsigned long pin_len, unsigned char *label)
 {
-  ABI(pin && label, abi_init_token(id, pin, pin_len, label));
+  ABI_SLOT(id, pin && label, abi_init_token(id, pin, pin_len, label));
 }
 
 EXPORT CK_RV C_InitPIN(CK_SESSION_HANDLE h, unsigned char *pin, unsigned long len)
 {
-  ABI(pin, abi_init_pin(h, pin, len));
+  ABI_HANDLE(h, pin, abi_init_pin(h, pin, len));
 }
 
 EXPORT CK_RV C_SetPIN(CK_SESSION_HANDLE h, unsigned char *old_pin, unsigned long old_len, unsigned char *new_pin,
                       unsigned long new_len)
 {
-  ABI(old_pin && new_pin, abi_set_pin(h, old_pin, old_len, new_pin, new_len));
+  ABI_HANDLE(h, old_pin && new_pin, abi_set_pin(h, old_pin, old_len, new_pin, new_len));
 }
 
 EXPORT CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *h)
 {
   (void)application;
   (void)notify;
-  ABI(h, abi_open_session(id, flags, h));
+  ABI_SLOT(id, h, abi_open_session(id, flags, h));
 }
 
 EXPORT CK_RV C_CloseSession(CK_SESSION_HANDLE h)
 {
-  ABI(true, session_close(h));
+  ABI_HANDLE(h, true, session_close(h));
 }
 
 EXPORT CK_RV C_CloseAllSessions(CK_SLOT_ID id)
 {
-  ABI(true, abi_close_all(id));
+  ABI_SLOT(id, true, abi_close_all(id));
 }
 
 EXPORT CK_RV C_GetSessionInfo(CK_SESSION_HANDLE h, CK_SESSION_INFO *info)
@@ -138,12 +138,12 @@ EXPORT CK_RV C_GetSessionInfo(CK_SESSION_HANDLE h, CK_SESSION_INFO *info)
 
 EXPORT CK_RV C_Login(CK_SESSION_HANDLE h, CK_USER_TYPE type, unsigned char *pin, unsigned long len)
 {
-  ABI(abi_bytes(pin, len), abi_login(h, type, pin, len));
+  ABI_HANDLE(h, abi_bytes(pin, len), abi_login(h, type, pin, len));
 }
 
 EXPORT CK_RV C_Logout(CK_SESSION_HANDLE h)
 {
-  ABI(true, abi_logout(h));
+  ABI_HANDLE(h, true, abi_logout(h));
 }
 
 EXPORT CK_RV C_CreateObject(CK_SESSION_HANDLE h, CK_ATTRIBUTE *tmpl, unsigned long count, CK_OBJECT_HANDLE *object)
@@ -200,7 +200,7 @@ EXPORT CK_RV C_DigestInit(CK_SESSION_HANDLE h, CK_MECHANISM *m)
 EXPORT CK_RV C_Digest(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                       unsigned long *out_len)
 {
-  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_DIGEST, hf_slice(in, len), out, out_len));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_run(s, OP_DIGEST, hf_slice(in, len), out, out_len));
 }
 
 EXPORT CK_RV C_DigestUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len)
@@ -210,7 +210,7 @@ EXPORT CK_RV C_DigestUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned lon
 
 EXPORT CK_RV C_DigestFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
 {
-  ABI_SESSION(h, out_len, op_finish(s, OP_DIGEST, out, out_len));
+  ABI_RESULT(h, out, out_len, out_len, op_finish(s, OP_DIGEST, out, out_len));
 }
 
 EXPORT CK_RV C_SignInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
@@ -221,7 +221,7 @@ EXPORT CK_RV C_SignInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE k
 EXPORT CK_RV C_Sign(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                     unsigned long *out_len)
 {
-  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_SIGN, hf_slice(in, len), out, out_len));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_run(s, OP_SIGN, hf_slice(in, len), out, out_len));
 }
 
 EXPORT CK_RV C_SignUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len)
@@ -231,7 +231,7 @@ EXPORT CK_RV C_SignUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long 
 
 EXPORT CK_RV C_SignFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
 {
-  ABI_SESSION(h, out_len, op_finish(s, OP_SIGN, out, out_len));
+  ABI_RESULT(h, out, out_len, out_len, op_finish(s, OP_SIGN, out, out_len));
 }
 
 EXPORT CK_RV C_VerifyInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
@@ -272,19 +272,18 @@ EXPORT CK_RV C_EncryptInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDL
 EXPORT CK_RV C_Encrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                        unsigned long *out_len)
 {
-  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_ENCRYPT, hf_slice(in, len), out, out_len));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_run(s, OP_ENCRYPT, hf_slice(in, len), out, out_len));
 }
 
 EXPORT CK_RV C_EncryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                              unsigned long *out_len)
 {
-  (void)out;
-  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_update(s, OP_ENCRYPT, hf_slice(in, len)));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_update(s, OP_ENCRYPT, hf_slice(in, len)));
 }
 
 EXPORT CK_RV C_EncryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
 {
-  ABI_SESSION(h, out_len, op_finish(s, OP_ENCRYPT, out, out_len));
+  ABI_RESULT(h, out, out_len, out_len, op_finish(s, OP_ENCRYPT, out, out_len));
 }
 
 EXPORT CK_RV C_DecryptInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
@@ -295,19 +294,18 @@ EXPORT CK_RV C_DecryptInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDL
 EXPORT CK_RV C_Decrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                        unsigned long *out_len)
 {
-  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_run(s, OP_DECRYPT, hf_slice(in, len), out, out_len));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_run(s, OP_DECRYPT, hf_slice(in, len), out, out_len));
 }
 
 EXPORT CK_RV C_DecryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                              unsigned long *out_len)
 {
-  (void)out;
-  ABI_SESSION(h, abi_bytes(in, len) && out_len, op_update(s, OP_DECRYPT, hf_slice(in, len)));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_update(s, OP_DECRYPT, hf_slice(in, len)));
 }
 
 EXPORT CK_RV C_DecryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
 {
-  ABI_SESSION(h, out_len, op_finish(s, OP_DECRYPT, out, out_len));
+  ABI_RESULT(h, out, out_len, out_len, op_finish(s, OP_DECRYPT, out, out_len));
 }
 
 EXPORT CK_RV C_DeriveKey(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *tmpl,

@@ -10,13 +10,17 @@ hf_err abi_enter(void);
 /* Undoes abi_enter where it succeeded (entered), remembers the error for last_error, and yields its CK_RV. */
 CK_RV abi_leave(bool entered, hf_err e);
 
-/* Runs body where the module is up and the arguments are there. */
+/* Runs body where the module is up and the arguments are there: for a call that concerns no token. */
 #define ABI(arguments_there, body)                         \
   hf_err e_ = abi_enter();                                 \
   bool entered_ = !hf_failed(e_);                          \
   if (entered_)                                            \
     e_ = (arguments_there) ? (body) : abi_arguments_bad(); \
   return abi_leave(entered_, e_)
+
+/* The same for a call that concerns the token in a slot, and for one that concerns a session's, which is not locked. */
+#define ABI_SLOT(id, arguments_there, body) ABI(arguments_there, body)
+#define ABI_HANDLE(h, arguments_there, body) ABI(arguments_there, body)
 
 /* The same with the session locked, as s. */
 #define ABI_SESSION(h, arguments_there, body)                              \
@@ -30,6 +34,11 @@ CK_RV abi_leave(bool entered, hf_err e);
     session_release(s);                                                    \
   }                                                                        \
   return abi_leave(entered_, e_)
+
+/* The same for a call with a result: a NULL out asks for its size alone, which is no work for a device. */
+#define ABI_RESULT(h, out, out_len, arguments_there, body) \
+  (void)(out);                                             \
+  ABI_SESSION(h, arguments_there, body)
 
 hf_err abi_arguments_bad(void);
 

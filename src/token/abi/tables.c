@@ -31,7 +31,7 @@ static hf_err login_user(CK_SESSION_HANDLE h, CK_USER_TYPE type, const void *pin
 static CK_RV C_LoginUser(CK_SESSION_HANDLE h, CK_USER_TYPE type, CK_UTF8CHAR *pin, CK_ULONG len, CK_UTF8CHAR *name,
                          CK_ULONG name_len)
 {
-  ABI(abi_bytes(pin, len) && abi_bytes(name, name_len), login_user(h, type, pin, len, name_len));
+  ABI_HANDLE(h, abi_bytes(pin, len) && abi_bytes(name, name_len), login_user(h, type, pin, len, name_len));
 }
 
 static const struct {
