@@ -242,7 +242,9 @@ static hf_err start(void)
   HF_TRY(conf_load(mech_type_of_name, &library.conf));
   hf_log_set_level(library.conf.log_level);
   HF_TRY(crypto_start());
-  hf_err e = refresh_locked();
+  hf_err e = mech_start(&library.conf);
+  if (!hf_failed(e))
+    e = refresh_locked();
   if (hf_failed(e)) {
     free_slots();
     crypto_stop();

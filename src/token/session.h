@@ -4,7 +4,7 @@
 #define HF_TOKEN_SESSION_H
 
 #include "token/library.h"
-#include "token/mech/mech.h"
+#include "token/mech/op.h"
 
 #include <pthread.h>
 

@@ -278,7 +278,8 @@ EXPORT CK_RV C_Encrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len
 EXPORT CK_RV C_EncryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                              unsigned long *out_len)
 {
-  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_update(s, OP_ENCRYPT, hf_slice(in, len)));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_crypt_update(s, OP_ENCRYPT, hf_slice(in, len), out, out_len));
 }
 
 EXPORT CK_RV C_EncryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
@@ -300,7 +301,8 @@ EXPORT CK_RV C_Decrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len
 EXPORT CK_RV C_DecryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                              unsigned long *out_len)
 {
-  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_update(s, OP_DECRYPT, hf_slice(in, len)));
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_crypt_update(s, OP_DECRYPT, hf_slice(in, len), out, out_len));
 }
 
 EXPORT CK_RV C_DecryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)

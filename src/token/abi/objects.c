@@ -48,7 +48,7 @@ enum { PUBLIC, PRIVATE, PAIR };
 static hf_err make_half(struct session *s, const struct mech *mech, CK_OBJECT_CLASS class, const CK_ATTRIBUTE *tmpl,
                         CK_ULONG count, struct attr_halves *ret_halves)
 {
-  struct kind kind, generated = { class, mech->key_type };
+  struct kind kind, generated = { class, mech->keys[0] };
   HF_TRY(policy_kind(tmpl, count, &generated, &kind));
   HF_TRY(policy_make(ORIGIN_GENERATE, kind, tmpl, count, by_so(s), ret_halves));
   return attrs_set_ulong(&ret_halves->open, CKA_KEY_GEN_MECHANISM, mech->type);
@@ -67,7 +67,7 @@ hf_err abi_generate_pair(struct session *s, const CK_MECHANISM *m, const CK_ATTR
   HF_CLEANUP(free_pair) struct attr_halves pair[PAIR] = { { ATTRS_EMPTY, ATTRS_EMPTY }, { ATTRS_EMPTY, ATTRS_EMPTY } };
   CK_OBJECT_HANDLE handles[PAIR];
   const struct mech *mech = mech_find(m->mechanism);
-  if (!mech || !mech->generate)
+  if (!mech || !mech->ops->generate_pair)
     return hf_fail(HF_ERR_MECHANISM_INVALID, "mechanism 0x%lx", m->mechanism);
   if (m->ulParameterLen)
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", mech->name);
@@ -76,7 +76,7 @@ hf_err abi_generate_pair(struct session *s, const CK_MECHANISM *m, const CK_ATTR
   /* Before the work: generating RSA takes long. */
   if (attrs_true(&pair[PRIVATE].open, CKA_PRIVATE) && token_login_state(s->token) != LOGIN_USER)
     return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "a private key");
-  HF_TRY(mech->generate(m, &pair[PUBLIC], &pair[PRIVATE]));
+  HF_TRY(mech->ops->generate_pair(mech, m, &pair[PUBLIC], &pair[PRIVATE]));
   HF_TRY(token_add(s->token, session_access(s), pair, PAIR, handles));
   *ret_public = handles[PUBLIC];
   *ret_private = handles[PRIVATE];

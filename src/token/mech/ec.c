@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ECDSA (PKCS #11 v3.0, section 2.3): signatures are r and s side by side, each as long as the order; libcrypto's are DER. */
-#include "token/mech/mech.h"
+#include "token/mech/op.h"
 
 #include "token/crypto.h"
 #include "token/key.h"
 
 enum { ORDER_MAX = 66, DER_MAX = 2 * (ORDER_MAX + 3) + 4, DER_SEQUENCE = 0x30, DER_INTEGER = 0x02 };
 
-static hf_err prepare(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
+static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   HF_TRY(op_no_param(op, m));
-  op->out_len = 2 * (((size_t)EVP_PKEY_get_bits(key) + 7) / 8);
-  return op_key_ctx(op, kind, key);
+  op->out_len = 2 * (((size_t)EVP_PKEY_get_bits(key->pkey) + 7) / 8);
+  return op_key_ctx(op, key->pkey);
 }
 
 static hf_err take_length(struct hf_slice *in, size_t *ret_len)
@@ -109,12 +109,16 @@ static hf_err verify(struct op *op, struct hf_slice input, struct hf_slice signa
 
 const struct mech_ops mech_ecdsa = { .prepare = prepare, .sign = sign, .verify = verify };
 
-hf_err mech_generate_ec(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private)
+static hf_err generate(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *public,
+                       struct attr_halves *private)
 {
+  (void)mechanism;
   struct hf_slice params;
   const struct curve *curve = NULL;
   if (!attrs_get(&public->open, CKA_EC_PARAMS, &params))
     return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "CKA_EC_PARAMS is missing");
-  HF_TRY(curve_find(mech_find(mechanism->mechanism)->key_type, params, &curve));
+  HF_TRY(curve_find(mech->keys[0], params, &curve));
   return key_generate_ec(curve, public, private);
 }
+
+const struct mech_ops mech_ec_keygen = { .generate_pair = generate };

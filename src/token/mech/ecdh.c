@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ECDH without cofactor (PKCS #11 v3.0, section 2.3.17): the bare secret, or the KDF of ANSI X9.63 over it. */
-#include "token/mech/mech.h"
+#include "token/mech/op.h"
 
 #include "token/crypto.h"
 #include "token/key.h"
@@ -53,7 +53,7 @@ static hf_err set_peer(struct op *op, struct hf_slice point)
   return rc == 1 ? HF_OK : crypto_fail(HF_ERR_MECHANISM_PARAM_INVALID, op->mech->name);
 }
 
-static hf_err prepare(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
+static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   CK_ECDH1_DERIVE_PARAMS params;
   if (m->ulParameterLen != sizeof(params))
@@ -65,8 +65,8 @@ static hf_err prepare(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: KDF 0x%lx with %lu bytes, a point of %lu bytes", op->mech->name,
                    params.kdf, params.ulSharedDataLen, params.ulPublicDataLen);
   op->once = true;
-  op->out_len = ((size_t)EVP_PKEY_get_bits(key) + 7) / 8;
-  HF_TRY(op_key_ctx(op, kind, key));
+  op->out_len = ((size_t)EVP_PKEY_get_bits(key->pkey) + 7) / 8;
+  HF_TRY(op_key_ctx(op, key->pkey));
   HF_TRY(set_kdf(op, &params));
   return set_peer(op, hf_slice(params.pPublicData, params.ulPublicDataLen));
 }

@@ -1,50 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/mech/mech.h"
 
-#include "token/library.h"
+#include "token/conf.h"
+#include "token/crypto.h"
 
-enum { RSA_MIN = 2048, RSA_MAX = 4096, EC_MIN = 256, EC_MAX = 521, EDWARDS = 255 };
+enum { MECHS_MAX = 512 };
 
-#define NO_KEY CK_UNAVAILABLE_INFORMATION
-#define SIGNS (CKF_SIGN | CKF_VERIFY)
-#define CRYPTS (CKF_ENCRYPT | CKF_DECRYPT)
-#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+static const struct mech_table *const tables[] = { &mech_table_rsa, &mech_table_ec, &mech_table_digest };
 
-#define NAMED(type) type, #type
+/* Those that may be used here, by type; written by mech_start alone. */
+static struct {
+  const struct mech *mechs[MECHS_MAX];
+  size_t count;
+} usable;
 
 /* clang-format off */
-static const struct mech mechs[] = {
-  { NAMED(CKM_RSA_PKCS_KEY_PAIR_GEN), CKK_RSA, { RSA_MIN, RSA_MAX, CKF_GENERATE_KEY_PAIR }, NULL, NULL, mech_generate_rsa },
-  { NAMED(CKM_RSA_PKCS),              CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS | CRYPTS }, NULL, &mech_rsa_pkcs },
-  { NAMED(CKM_RSA_PKCS_OAEP),         CKK_RSA, { RSA_MIN, RSA_MAX, CRYPTS }, NULL,    &mech_rsa_oaep },
-  { NAMED(CKM_SHA1_RSA_PKCS),         CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA1",   &mech_rsa_pkcs },
-  { NAMED(CKM_SHA224_RSA_PKCS),       CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA224", &mech_rsa_pkcs },
-  { NAMED(CKM_SHA256_RSA_PKCS),       CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA256", &mech_rsa_pkcs },
-  { NAMED(CKM_SHA384_RSA_PKCS),       CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA384", &mech_rsa_pkcs },
-  { NAMED(CKM_SHA512_RSA_PKCS),       CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA512", &mech_rsa_pkcs },
-  { NAMED(CKM_RSA_PKCS_PSS),          CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, NULL,     &mech_rsa_pss },
-  { NAMED(CKM_SHA1_RSA_PKCS_PSS),     CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA1",   &mech_rsa_pss },
-  { NAMED(CKM_SHA224_RSA_PKCS_PSS),   CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA224", &mech_rsa_pss },
-  { NAMED(CKM_SHA256_RSA_PKCS_PSS),   CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA256", &mech_rsa_pss },
-  { NAMED(CKM_SHA384_RSA_PKCS_PSS),   CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA384", &mech_rsa_pss },
-  { NAMED(CKM_SHA512_RSA_PKCS_PSS),   CKK_RSA, { RSA_MIN, RSA_MAX, SIGNS }, "SHA512", &mech_rsa_pss },
-  { NAMED(CKM_EC_KEY_PAIR_GEN),       CKK_EC,  { EC_MIN, EC_MAX, CKF_GENERATE_KEY_PAIR | EC_FLAGS }, NULL, NULL, mech_generate_ec },
-  { NAMED(CKM_ECDSA),                 CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, NULL,     &mech_ecdsa },
-  { NAMED(CKM_ECDSA_SHA1),            CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA1",   &mech_ecdsa },
-  { NAMED(CKM_ECDSA_SHA224),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA224", &mech_ecdsa },
-  { NAMED(CKM_ECDSA_SHA256),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA256", &mech_ecdsa },
-  { NAMED(CKM_ECDSA_SHA384),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA384", &mech_ecdsa },
-  { NAMED(CKM_ECDSA_SHA512),          CKK_EC,  { EC_MIN, EC_MAX, SIGNS | EC_FLAGS }, "SHA512", &mech_ecdsa },
-  { NAMED(CKM_ECDH1_DERIVE),          CKK_EC,  { EC_MIN, EC_MAX, CKF_DERIVE | EC_FLAGS }, NULL, &mech_ecdh },
-  { NAMED(CKM_EC_EDWARDS_KEY_PAIR_GEN), CKK_EC_EDWARDS, { EDWARDS, EDWARDS, CKF_GENERATE_KEY_PAIR | CKF_EC_NAMEDCURVE }, NULL, NULL, mech_generate_ec },
-  { NAMED(CKM_EDDSA),                 CKK_EC_EDWARDS, { EDWARDS, EDWARDS, SIGNS | CKF_EC_NAMEDCURVE }, NULL, &mech_eddsa },
-  { NAMED(CKM_SHA_1),                 NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA1" },
-  { NAMED(CKM_SHA224),                NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA224" },
-  { NAMED(CKM_SHA256),                NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA256" },
-  { NAMED(CKM_SHA384),                NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA384" },
-  { NAMED(CKM_SHA512),                NO_KEY,  { 0, 0, CKF_DIGEST }, "SHA512" },
-};
-
 static const struct {
   CK_MECHANISM_TYPE hash;
   CK_RSA_PKCS_MGF_TYPE mgf;
@@ -56,31 +26,69 @@ static const struct {
 };
 /* clang-format on */
 
+static bool can_be_used(const struct token_conf *conf, const struct mech *mech)
+{
+  return conf_allows(conf, mech->type) && (!mech->digest || crypto_md(mech->digest)) &&
+         (!mech->ops->available || mech->ops->available(mech));
+}
+
+static int by_type(const void *a, const void *b)
+{
+  const struct mech *x = *(const struct mech *const *)a, *y = *(const struct mech *const *)b;
+  return x->type < y->type ? -1 : x->type > y->type;
+}
+
+hf_err mech_start(const struct token_conf *conf)
+{
+  usable.count = 0;
+  for (size_t i = 0; i < HF_ARRAY_LEN(tables); i++) {
+    for (size_t k = 0; k < tables[i]->count; k++) {
+      if (!can_be_used(conf, &tables[i]->rows[k]))
+        continue;
+      if (usable.count == MECHS_MAX)
+        return hf_fail(HF_ERR_INTERNAL, "%zu mechanisms", usable.count);
+      usable.mechs[usable.count++] = &tables[i]->rows[k];
+    }
+  }
+  qsort(usable.mechs, usable.count, sizeof(*usable.mechs), by_type);
+  return HF_OK;
+}
+
 const struct mech *mech_find(CK_MECHANISM_TYPE type)
 {
-  for (size_t i = 0; i < HF_ARRAY_LEN(mechs); i++)
-    if (mechs[i].type == type)
-      return conf_allows(library_conf(), type) ? &mechs[i] : NULL;
-  return NULL;
+  size_t low = 0, high = usable.count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (usable.mechs[middle]->type < type)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < usable.count && usable.mechs[low]->type == type ? usable.mechs[low] : NULL;
 }
 
 const struct mech *mech_at(size_t i)
 {
-  for (size_t k = 0; k < HF_ARRAY_LEN(mechs); k++)
-    if (conf_allows(library_conf(), mechs[k].type) && i-- == 0)
-      return &mechs[k];
-  return NULL;
+  return i < usable.count ? usable.mechs[i] : NULL;
 }
 
 bool mech_type_of_name(const char *name, CK_MECHANISM_TYPE *ret_type)
 {
-  for (size_t i = 0; i < HF_ARRAY_LEN(mechs); i++) {
-    if (strcmp(mechs[i].name, name) == 0) {
-      *ret_type = mechs[i].type;
-      return true;
+  for (size_t i = 0; i < HF_ARRAY_LEN(tables); i++) {
+    for (size_t k = 0; k < tables[i]->count; k++) {
+      if (strcmp(tables[i]->rows[k].name, name) == 0) {
+        *ret_type = tables[i]->rows[k].type;
+        return true;
+      }
     }
   }
   return false;
+}
+
+bool mech_takes(const struct mech *mech, struct kind key)
+{
+  return mech->keys[0] == key.key_type || mech->keys[1] == key.key_type ||
+         (mech->keys[0] == MECH_ANY_SECRET && key.class == CKO_SECRET_KEY);
 }
 
 const char *mech_hash_name(CK_MECHANISM_TYPE hash)

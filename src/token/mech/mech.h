@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mechanisms, one row each, and the four verbs of every operation: begin, run, update, finish. */
+/* Mechanisms, one row each. A family of them shares its verbs (struct mech_ops); op.h runs these. */
 #ifndef HF_TOKEN_MECH_MECH_H
 #define HF_TOKEN_MECH_MECH_H
 
@@ -7,100 +7,106 @@
 
 #include <openssl/evp.h>
 
-struct session;
+struct mech;
 struct op;
 
-enum op_kind { OP_SIGN, OP_VERIFY, OP_DIGEST, OP_ENCRYPT, OP_DECRYPT, OP_DERIVE, OP_KINDS };
-
-/* What a family of mechanisms does with a hash, or with raw input. */
-struct mech_ops {
-  /* Makes the contexts (most by op_key_ctx), set up by the mechanism's parameter, and knows op->out_len. */
-  hf_err (*prepare)(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *mechanism);
-  /* ret_signature has room for op->out_len bytes. */
-  hf_err (*sign)(struct op *op, struct hf_slice input, uint8_t *ret_signature);
-  hf_err (*verify)(struct op *op, struct hf_slice input, struct hf_slice signature);
-  /* ret_out has room for op->out_len bytes, of which *ret_len are the result. Whatever is wrong with what was encrypted is one
-   * and the same ENCRYPTED_DATA_INVALID, in the same time. */
-  hf_err (*encrypt)(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
-  hf_err (*decrypt)(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
-  /* Appends a secret of len bytes; 0: as many as the mechanism makes by itself. */
-  hf_err (*derive)(struct op *op, size_t len, struct hf_buf *out);
+/* The key of an operation, for as long as prepare runs. */
+struct op_key {
+  const struct attrs *open;
+  EVP_PKEY *pkey;        /* NULL where it is a secret key */
+  struct hf_slice value; /* the secret key's CKA_VALUE */
 };
 
-/* The two objects of a new pair, made by the templates; adds the parts. */
-typedef hf_err (*mech_generate_fn)(const CK_MECHANISM *mechanism, struct attr_halves *public,
-                                   struct attr_halves *private);
+/*
+ * What a family does; NULL where it does not. Room, sizes, the kept context, hashing by the row's digest and the active operation
+ * are op's business. A family keeps its contexts in struct op, and what else it needs in op->state.
+ */
+struct mech_ops {
+  /* Whether this libcrypto can; NULL: every one can. */
+  bool (*available)(const struct mech *mech);
+  /* Makes the contexts for the key, and knows op->out_len where signatures or digests come out. */
+  hf_err (*prepare)(struct op *op, const struct op_key *key, const CK_MECHANISM *mechanism);
+  /* Takes the mechanism's parameter, each time; the contexts stay. NULL: the parameter is prepare's, and another one means another
+   * context. */
+  hf_err (*set_param)(struct op *op, const CK_MECHANISM *mechanism);
+  /* Makes the contexts ready for one more message, the first as well; NULL: they always are. */
+  hf_err (*start)(struct op *op);
+
+  /* Takes a part of the message. NULL: the row's digest does, or, where it has none, the message comes in one part. */
+  hf_err (*absorb)(struct op *op, struct hf_slice part);
+  /* Of what was absorbed (input is empty), of the digest, or of the message in one part. ret_signature has room for op->out_len bytes. */
+  hf_err (*sign)(struct op *op, struct hf_slice input, uint8_t *ret_signature);
+  hf_err (*verify)(struct op *op, struct hf_slice input, struct hf_slice signature);
+
+  /* Encrypts, decrypts, wraps, unwraps, signs or verifies with recovery, as op->kind says: a part or, where last, the rest. ret_out has
+   * room for crypt_size bytes; in may be the same memory. Whatever is wrong with what was encrypted is one and the same
+   * ENCRYPTED_DATA_INVALID, in the same time, and nothing of it is left in ret_out. */
+  hf_err (*crypt)(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len);
+  /* The most bytes that crypt would yield now; exact where not last. */
+  size_t (*crypt_size)(const struct op *op, size_t in_len, bool last);
+  bool crypt_parts; /* in several parts, too */
+
+  /* Appends a secret of len bytes; 0: as many as the mechanism makes by itself. */
+  hf_err (*derive)(struct op *op, size_t len, struct hf_buf *out);
+
+  /* A shared secret, and op->out_len bytes from which decapsulate gets it. */
+  hf_err (*encapsulate)(struct op *op, uint8_t *ret_ciphertext, struct hf_buf *secret);
+  hf_err (*decapsulate)(struct op *op, struct hf_slice ciphertext, struct hf_buf *secret);
+
+  /* The two objects of a new pair, made by the templates; adds the parts. */
+  hf_err (*generate_pair)(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *public,
+                          struct attr_halves *private);
+  /* The same for a secret key. */
+  hf_err (*generate_secret)(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *secret);
+};
+
+#define MECH_NO_KEY CK_UNAVAILABLE_INFORMATION
+/* Any key of class CKO_SECRET_KEY. */
+#define MECH_ANY_SECRET (CK_UNAVAILABLE_INFORMATION - 1)
 
 struct mech {
   CK_MECHANISM_TYPE type;
   const char *name;
-  CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: no key */
+  CK_KEY_TYPE keys[2]; /* the types that it works with; the first is what it makes */
   CK_MECHANISM_INFO info;
-  const char *digest; /* of the message; NULL: the caller hashed */
+  const char
+      *digest;     /* of the message, which op hashes by it; NULL: the family gets the message, or the caller hashed */
+  const char *alg; /* what the family works with: a cipher's name, a hash's; NULL: it needs none */
   const struct mech_ops *ops;
-  mech_generate_fn generate;
 };
 
-/* NULL where there is none, or the configuration forbids it. */
+/* For rows, whose macros spell "type, #type" themselves: a name that was expanded on the way is a number. */
+#define MECH_KEY(type) \
+  {                    \
+    type, type         \
+  }
+#define MECH_SIGNS (CKF_SIGN | CKF_VERIFY)
+#define MECH_CRYPTS (CKF_ENCRYPT | CKF_DECRYPT)
+
+/* The rows of a family, in a file table_*.c each. */
+struct mech_table {
+  const struct mech *rows;
+  size_t count;
+};
+
+extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_digest;
+extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_ec_keygen;
+extern const struct mech_ops mech_rsa_pkcs, mech_rsa_oaep, mech_rsa_pss, mech_rsa_keygen;
+
+/* After crypto_start: finds out what libcrypto and the configuration allow. */
+hf_err mech_start(const struct token_conf *conf);
+
+/* NULL where there is none, libcrypto lacks it, or the configuration forbids it. */
 const struct mech *mech_find(CK_MECHANISM_TYPE type);
-/* The table's i-th allowed row; NULL past its end. */
+/* The i-th of those that can be found; NULL past the end. */
 const struct mech *mech_at(size_t i);
+/* Of all rows; may be called before mech_start. */
 bool mech_type_of_name(const char *name, CK_MECHANISM_TYPE *ret_type);
+/* Whether it works with keys of this type. */
+bool mech_takes(const struct mech *mech, struct kind key);
+
 /* The digest's name by its CKM_SHA... and by its CKG_MGF1_SHA...; NULL for others. */
 const char *mech_hash_name(CK_MECHANISM_TYPE hash);
 const char *mech_mgf_name(CK_RSA_PKCS_MGF_TYPE mgf);
-
-extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_rsa_pkcs, mech_rsa_oaep, mech_rsa_pss;
-/* mech/rsa_cipher.c */
-hf_err mech_rsa_encrypt(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
-hf_err mech_rsa_decrypt_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
-hf_err mech_generate_ec(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
-hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private);
-
-enum { OP_PARAM_MAX = 64, OP_CIPHER_MAX = 512 /* bytes of what RSA encrypts, or decrypts */ };
-
-/*
- * One operation of a session. What it prepared (the key's context) stays when it ends: the next one with the same key,
- * mechanism and parameter begins without a lock, a look-up or an allocation.
- */
-struct op {
-  bool active;
-  bool updated;       /* C_...Update was called */
-  bool authenticated; /* the PIN was given for it (CKA_ALWAYS_AUTHENTICATE) */
-  bool once;          /* its parameter points at more, so that no other operation can be known to have the same */
-  const struct mech *mech;
-  CK_OBJECT_HANDLE handle;
-  struct object *object;
-  struct token_mark mark; /* when object was last known to be what handle means */
-  EVP_PKEY_CTX *key_ctx;
-  EVP_MD_CTX *md_ctx; /* of the message, or of an operation that signs messages themselves */
-  const EVP_MD *md;   /* of the message, or the hash that the parameter names */
-  size_t out_len;     /* bytes of a signature or digest; the most of what is encrypted or decrypted */
-  uint8_t param[OP_PARAM_MAX];
-  size_t param_len;
-};
-
-/* For a family's prepare: op->key_ctx, ready for the kind of operation. */
-hf_err op_key_ctx(struct op *op, enum op_kind kind, EVP_PKEY *key);
-/* And for one that takes no parameter. */
-hf_err op_no_param(const struct op *op, const CK_MECHANISM *mechanism);
-
-/* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). */
-hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
-/* in is the message; other is the signature to verify, or where the result goes with its room and size. A size query and
- * BUFFER_TOO_SMALL keep the operation; whatever else ends it. */
-hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, void *other, CK_ULONG *other_len);
-hf_err op_update(struct session *session, enum op_kind kind, struct hf_slice in);
-hf_err op_finish(struct session *session, enum op_kind kind, void *other, CK_ULONG *other_len);
-
-/* C_DeriveKey: a new object by the template. */
-hf_err op_derive(struct session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
-                 const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
-
-/* C_Login with CKU_CONTEXT_SPECIFIC was right. Fails with OPERATION_NOT_INITIALIZED. */
-hf_err op_authenticated(struct session *session);
-
-/* Ends it and lets go of all that is kept. */
-void op_free(struct op *op);
 
 #endif

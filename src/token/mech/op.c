@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "token/mech/mech.h"
+/* How an operation begins, and the message of those that sign, verify and hash. */
+#include "token/mech/op.h"
 
 #include "token/crypto.h"
 #include "token/key.h"
@@ -9,15 +10,24 @@ static const struct {
   CK_FLAGS mech_flag;
   CK_ATTRIBUTE_TYPE usage;
   const char *usage_name;
-  CK_OBJECT_CLASS class;
+  CK_OBJECT_CLASS class; /* of the key, where it is one of a pair */
   int (*key_init)(EVP_PKEY_CTX *ctx);
+  bool crypts;
 } kinds[OP_KINDS] = {
   [OP_SIGN] = { CKF_SIGN, CKA_SIGN, "CKA_SIGN", CKO_PRIVATE_KEY, EVP_PKEY_sign_init },
   [OP_VERIFY] = { CKF_VERIFY, CKA_VERIFY, "CKA_VERIFY", CKO_PUBLIC_KEY, EVP_PKEY_verify_init },
   [OP_DIGEST] = { .mech_flag = CKF_DIGEST },
-  [OP_ENCRYPT] = { CKF_ENCRYPT, CKA_ENCRYPT, "CKA_ENCRYPT", CKO_PUBLIC_KEY, EVP_PKEY_encrypt_init },
-  [OP_DECRYPT] = { CKF_DECRYPT, CKA_DECRYPT, "CKA_DECRYPT", CKO_PRIVATE_KEY, EVP_PKEY_decrypt_init },
+  [OP_ENCRYPT] = { CKF_ENCRYPT, CKA_ENCRYPT, "CKA_ENCRYPT", CKO_PUBLIC_KEY, EVP_PKEY_encrypt_init, true },
+  [OP_DECRYPT] = { CKF_DECRYPT, CKA_DECRYPT, "CKA_DECRYPT", CKO_PRIVATE_KEY, EVP_PKEY_decrypt_init, true },
+  [OP_SIGN_RECOVER] = { CKF_SIGN_RECOVER, CKA_SIGN_RECOVER, "CKA_SIGN_RECOVER", CKO_PRIVATE_KEY, EVP_PKEY_sign_init,
+                        true },
+  [OP_VERIFY_RECOVER] = { CKF_VERIFY_RECOVER, CKA_VERIFY_RECOVER, "CKA_VERIFY_RECOVER", CKO_PUBLIC_KEY,
+                          EVP_PKEY_verify_recover_init, true },
+  [OP_WRAP] = { CKF_WRAP, CKA_WRAP, "CKA_WRAP", CKO_PUBLIC_KEY, EVP_PKEY_encrypt_init, true },
+  [OP_UNWRAP] = { CKF_UNWRAP, CKA_UNWRAP, "CKA_UNWRAP", CKO_PRIVATE_KEY, EVP_PKEY_decrypt_init, true },
   [OP_DERIVE] = { CKF_DERIVE, CKA_DERIVE, "CKA_DERIVE", CKO_PRIVATE_KEY, EVP_PKEY_derive_init },
+  [OP_ENCAPSULATE] = { CKF_ENCAPSULATE, CKA_ENCAPSULATE, "CKA_ENCAPSULATE", CKO_PUBLIC_KEY },
+  [OP_DECAPSULATE] = { CKF_DECAPSULATE, CKA_DECAPSULATE, "CKA_DECAPSULATE", CKO_PRIVATE_KEY },
 };
 
 void op_free(struct op *op)
@@ -25,7 +35,12 @@ void op_free(struct op *op)
   if (!crypto_gone()) {
     EVP_PKEY_CTX_free(op->key_ctx);
     EVP_MD_CTX_free(op->md_ctx);
+    EVP_CIPHER_CTX_free(op->cipher_ctx);
+    EVP_MAC_CTX_free(op->mac_ctx);
   }
+  if (op->state)
+    op->free_state(op->state);
+  hf_buf_free(&op->result);
   object_unref(op->object);
   *op = (struct op){ 0 };
 }
@@ -35,19 +50,24 @@ static bool same_mark(struct token_mark a, struct token_mark b)
   return a.changes == b.changes && a.local == b.local;
 }
 
+static bool same_param(const struct op *op, const CK_MECHANISM *m)
+{
+  return !op->once && op->param_len == m->ulParameterLen &&
+         (op->param_len == 0 || memcmp(op->param, m->pParameter, op->param_len) == 0);
+}
+
 static bool same_mechanism(const struct op *op, const CK_MECHANISM *m)
 {
-  return op->mech && !op->once && op->mech->type == m->mechanism && op->param_len == m->ulParameterLen &&
-         (op->param_len == 0 || memcmp(op->param, m->pParameter, op->param_len) == 0);
+  return op->mech && op->mech->type == m->mechanism && (op->mech->ops->set_param || same_param(op, m));
 }
 
 /* Whether what the last operation prepared serves this one. */
 static bool still_prepared(struct session *session, struct op *op, const CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-  if (!op->object || op->handle != key || !same_mechanism(op, m))
+  if (op->handle != key || !same_mechanism(op, m))
     return false;
   struct token_mark mark = token_mark(session->token);
-  if (same_mark(mark, op->mark))
+  if (!op->object || same_mark(mark, op->mark))
     return true;
   HF_CLEANUP(object_unrefp) struct object *object = NULL;
   bool is_token;
@@ -57,22 +77,27 @@ static bool still_prepared(struct session *session, struct op *op, const CK_MECH
   return true;
 }
 
-static hf_err check_key(enum op_kind kind, const struct mech *mech, const struct object *object)
+static hf_err check_allowed(const struct mech *mech, const struct object *object)
 {
-  struct kind have = object_kind(object);
   struct hf_slice allowed;
   uint64_t type;
-  if (have.class != kinds[kind].class || have.key_type != mech->key_type)
-    return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s with an object of class 0x%lx, key type 0x%lx", mech->name,
-                   have.class, have.key_type);
-  if (!attrs_true(object_attrs(object), kinds[kind].usage))
-    return hf_fail(HF_ERR_KEY_FUNCTION_NOT_PERMITTED, "%s: the key's %s is false", mech->name, kinds[kind].usage_name);
   if (!attrs_get(object_attrs(object), CKA_ALLOWED_MECHANISMS, &allowed) || allowed.len == 0)
     return HF_OK;
   while (!hf_failed(hf_take_u64(&allowed, &type)))
     if (type == mech->type)
       return HF_OK;
   return hf_fail(HF_ERR_MECHANISM_INVALID, "%s is not among the key's CKA_ALLOWED_MECHANISMS", mech->name);
+}
+
+static hf_err check_key(enum op_kind kind, const struct mech *mech, const struct object *object)
+{
+  struct kind have = object_kind(object);
+  if ((have.class != kinds[kind].class && have.class != CKO_SECRET_KEY) || !mech_takes(mech, have))
+    return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s with an object of class 0x%lx, key type 0x%lx", mech->name,
+                   have.class, have.key_type);
+  if (!attrs_true(object_attrs(object), kinds[kind].usage))
+    return hf_fail(HF_ERR_KEY_FUNCTION_NOT_PERMITTED, "%s: the key's %s is false", mech->name, kinds[kind].usage_name);
+  return check_allowed(mech, object);
 }
 
 static hf_err find_key(struct session *session, CK_OBJECT_HANDLE handle, struct object **ret_object)
@@ -84,10 +109,10 @@ static hf_err find_key(struct session *session, CK_OBJECT_HANDLE handle, struct 
   return e;
 }
 
-hf_err op_key_ctx(struct op *op, enum op_kind kind, EVP_PKEY *key)
+hf_err op_key_ctx(struct op *op, EVP_PKEY *key)
 {
   op->key_ctx = EVP_PKEY_CTX_new_from_pkey(crypto_ctx(), key, NULL);
-  if (!op->key_ctx || kinds[kind].key_init(op->key_ctx) != 1)
+  if (!op->key_ctx || kinds[op->kind].key_init(op->key_ctx) != 1)
     return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
   return HF_OK;
 }
@@ -97,17 +122,42 @@ hf_err op_no_param(const struct op *op, const CK_MECHANISM *m)
   return m->ulParameterLen ? hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", op->mech->name) : HF_OK;
 }
 
-static hf_err prepare_key(struct session *session, enum op_kind kind, struct op *op, const CK_MECHANISM *m)
+static hf_err prepare_key(struct session *session, struct op *op, const CK_MECHANISM *m)
 {
-  EVP_PKEY *key;
-  HF_TRY(check_key(kind, op->mech, op->object));
-  HF_TRY(token_key(session->token, op->object, &key));
-  return op->mech->ops->prepare(op, kind, key, m);
+  HF_CLEANUP(attrs_free) struct attrs secret = ATTRS_EMPTY;
+  struct op_key key = { .open = object_attrs(op->object) };
+  HF_TRY(check_key(op->kind, op->mech, op->object));
+  if (object_kind(op->object).class == CKO_SECRET_KEY) {
+    HF_TRY(token_secret(session->token, op->object, &secret));
+    (void)attrs_get(&secret, CKA_VALUE, &key.value);
+  } else {
+    HF_TRY(token_key(session->token, op->object, &key.pkey));
+  }
+  return op->mech->ops->prepare(op, &key, m);
+}
+
+static hf_err prepare_digest(struct op *op, const CK_MECHANISM *m)
+{
+  HF_TRY(op_no_param(op, m));
+  op->out_len = (size_t)EVP_MD_get_size(op->md);
+  return HF_OK;
+}
+
+static hf_err keep_param(struct op *op, const CK_MECHANISM *m)
+{
+  bool fits = m->ulParameterLen <= OP_PARAM_MAX;
+  if (m->ulParameterLen && (!m->pParameter || !fits))
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: a parameter of %lu bytes", op->mech->name, m->ulParameterLen);
+  if (m->ulParameterLen)
+    memcpy(op->param, m->pParameter, m->ulParameterLen);
+  op->param_len = m->ulParameterLen;
+  return HF_OK;
 }
 
 static hf_err prepare(struct session *session, enum op_kind kind, struct op *op, const CK_MECHANISM *m,
                       CK_OBJECT_HANDLE handle)
 {
+  op->kind = kind;
   op->mark = token_mark(session->token);
   if (kind != OP_DIGEST)
     HF_TRY(find_key(session, handle, &op->object));
@@ -115,17 +165,20 @@ static hf_err prepare(struct session *session, enum op_kind kind, struct op *op,
   op->mech = mech_find(m->mechanism);
   if (!op->mech || !(op->mech->info.flags & kinds[kind].mech_flag))
     return hf_fail(HF_ERR_MECHANISM_INVALID, "mechanism 0x%lx", m->mechanism);
-  if (m->ulParameterLen > OP_PARAM_MAX || (m->ulParameterLen && !m->pParameter))
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: a parameter of %lu bytes", op->mech->name, m->ulParameterLen);
-  if (m->ulParameterLen)
-    memcpy(op->param, m->pParameter, m->ulParameterLen);
-  op->param_len = m->ulParameterLen;
+  HF_TRY(keep_param(op, m));
   if (op->mech->digest)
     op->md = crypto_md(op->mech->digest);
-  if (kind != OP_DIGEST)
-    return prepare_key(session, kind, op, m);
-  op->out_len = (size_t)EVP_MD_get_size(op->md);
-  return HF_OK;
+  return kind == OP_DIGEST ? prepare_digest(op, m) : prepare_key(session, op, m);
+}
+
+static hf_err make_ready(struct session *session, enum op_kind kind, struct op *op, const CK_MECHANISM *m,
+                         CK_OBJECT_HANDLE key)
+{
+  if (!still_prepared(session, op, m, key)) {
+    op_free(op);
+    HF_TRY(prepare(session, kind, op, m, key));
+  }
+  return op->mech->ops->set_param ? op->mech->ops->set_param(op, m) : HF_OK;
 }
 
 static hf_err cancel(struct op *op)
@@ -143,21 +196,19 @@ hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *
     return cancel(op);
   if (op->active)
     return hf_fail(HF_ERR_OPERATION_ACTIVE, "session 0x%lx", session->handle);
-  if (!still_prepared(session, op, m, key)) {
+  hf_err e = make_ready(session, kind, op, m, key);
+  if (hf_failed(e)) {
     op_free(op);
-    hf_err e = prepare(session, kind, op, m, key);
-    if (hf_failed(e)) {
-      op_free(op);
-      return e;
-    }
+    return e;
   }
   op->updated = false;
   op->authenticated = false;
+  op->has_result = false;
   op->active = true;
   return HF_OK;
 }
 
-static hf_err need_active(const struct session *session, enum op_kind kind)
+hf_err op_need_active(const struct session *session, enum op_kind kind)
 {
   const struct op *op = &session->ops[kind];
   if (!op->active)
@@ -165,6 +216,40 @@ static hf_err need_active(const struct session *session, enum op_kind kind)
   if (op->object && !op->authenticated && attrs_true(object_attrs(op->object), CKA_ALWAYS_AUTHENTICATE))
     return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "the key wants the PIN for each use (CKA_ALWAYS_AUTHENTICATE)");
   return HF_OK;
+}
+
+hf_err op_need_whole(struct op *op)
+{
+  if (!op->updated)
+    return HF_OK;
+  op->active = false;
+  return hf_fail(HF_ERR_OPERATION_ACTIVE, "a multi-part operation is under way");
+}
+
+static hf_err start_digest(struct op *op)
+{
+  if (!op->md_ctx)
+    op->md_ctx = EVP_MD_CTX_new();
+  if (!op->md_ctx || EVP_DigestInit_ex2(op->md_ctx, op->md, NULL) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  return HF_OK;
+}
+
+static hf_err start(struct op *op)
+{
+  if (op->mech->digest)
+    return start_digest(op);
+  return op->mech->ops->start ? op->mech->ops->start(op) : HF_OK;
+}
+
+static hf_err absorb(struct op *op, struct hf_slice part)
+{
+  if (op->mech->digest)
+    return EVP_DigestUpdate(op->md_ctx, part.data, part.len) == 1 ? HF_OK
+                                                                  : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  if (!op->mech->ops->absorb)
+    return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "%s works in one part only", op->mech->name);
+  return op->mech->ops->absorb(op, part);
 }
 
 /* True where the caller has its answer already and the operation goes on. */
@@ -178,92 +263,62 @@ static bool answer_size(const struct op *op, const void *out, CK_ULONG *out_len,
   return true;
 }
 
-typedef hf_err (*crypt_fn)(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len);
-
-/* How long the result is shows once it is there. A buffer that is too small for it keeps the operation. */
-static hf_err apply_crypt(struct op *op, crypt_fn run, struct hf_slice input, void *out, CK_ULONG *out_len)
+/* input as mech_ops.sign has it. */
+static hf_err apply(struct op *op, struct hf_slice input, void *other, CK_ULONG *other_len)
 {
-  uint8_t result[OP_CIPHER_MAX];
-  size_t len = 0;
-  CK_ULONG room = *out_len;
-  if (!out) {
-    *out_len = op->out_len;
-    return HF_OK;
-  }
-  op->active = false;
-  HF_TRY(run(op, input, result, &len));
-  bool fits = room >= len;
-  if (fits && len)
-    memcpy(out, result, len);
-  op->active = !fits;
-  *out_len = len;
-  hf_wipe(result, sizeof(result));
-  return fits ? HF_OK : hf_fail(HF_ERR_BUFFER_TOO_SMALL, "%lu bytes where %zu are needed", room, len);
-}
-
-static hf_err apply(struct op *op, enum op_kind kind, struct hf_slice input, void *other, CK_ULONG *other_len)
-{
-  if (kind == OP_VERIFY) {
+  const struct mech_ops *ops = op->mech->ops;
+  if (op->kind == OP_VERIFY) {
     if (*other_len != op->out_len)
       return hf_fail(HF_ERR_SIGNATURE_LEN_RANGE, "%lu bytes where %zu are needed", *other_len, op->out_len);
-    return op->mech->ops->verify(op, input, hf_slice(other, *other_len));
+    return ops->verify(op, input, hf_slice(other, *other_len));
   }
-  if (kind == OP_SIGN)
-    HF_TRY(op->mech->ops->sign(op, input, other));
+  if (op->kind == OP_SIGN)
+    HF_TRY(ops->sign(op, input, other));
   else
     memcpy(other, input.data, input.len);
   *other_len = op->out_len;
   return HF_OK;
 }
 
+static hf_err conclude(struct op *op, void *other, CK_ULONG *other_len)
+{
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned len = 0;
+  if (op->mech->digest && EVP_DigestFinal_ex(op->md_ctx, digest, &len) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  return apply(op, hf_slice(digest, len), other, other_len);
+}
+
 hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, void *other, CK_ULONG *other_len)
 {
   struct op *op = &session->ops[kind];
   hf_err answer;
-  HF_TRY(need_active(session, kind));
-  if (op->updated) {
-    op->active = false;
-    return hf_fail(HF_ERR_OPERATION_ACTIVE, "a multi-part operation is under way");
-  }
-  if (kind == OP_ENCRYPT || kind == OP_DECRYPT)
-    return apply_crypt(op, kind == OP_ENCRYPT ? op->mech->ops->encrypt : op->mech->ops->decrypt, in, other, other_len);
+  HF_TRY(op_need_active(session, kind));
+  HF_TRY(op_need_whole(op));
+  if (kinds[kind].crypts)
+    return op_crypt_run(op, in, other, other_len);
   if (kind != OP_VERIFY && answer_size(op, other, other_len, &answer))
     return answer;
   op->active = false;
-  if (!op->mech->digest)
-    return apply(op, kind, in, other, other_len);
-  uint8_t digest[EVP_MAX_MD_SIZE];
-  unsigned len;
-  if (EVP_Digest(in.data, in.len, digest, &len, op->md, NULL) != 1)
-    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
-  return apply(op, kind, hf_slice(digest, len), other, other_len);
-}
-
-static hf_err start_digest(struct op *op)
-{
-  if (!op->mech->digest)
-    return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "%s works in one part only", op->mech->name);
-  if (!op->md_ctx)
-    op->md_ctx = EVP_MD_CTX_new();
-  if (!op->md_ctx || EVP_DigestInit_ex2(op->md_ctx, op->md, NULL) != 1)
-    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
-  op->updated = true;
-  return HF_OK;
+  HF_TRY(start(op));
+  if (!op->mech->digest && !op->mech->ops->absorb)
+    return apply(op, in, other, other_len);
+  HF_TRY(absorb(op, in));
+  return conclude(op, other, other_len);
 }
 
 static hf_err add_part(struct op *op, struct hf_slice in)
 {
   if (!op->updated)
-    HF_TRY(start_digest(op));
-  if (EVP_DigestUpdate(op->md_ctx, in.data, in.len) != 1)
-    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
-  return HF_OK;
+    HF_TRY(start(op));
+  op->updated = true;
+  return absorb(op, in);
 }
 
 hf_err op_update(struct session *session, enum op_kind kind, struct hf_slice in)
 {
   struct op *op = &session->ops[kind];
-  HF_TRY(need_active(session, kind));
+  HF_TRY(op_need_active(session, kind));
   hf_err e = add_part(op, in);
   if (hf_failed(e))
     op->active = false;
@@ -274,57 +329,15 @@ hf_err op_finish(struct session *session, enum op_kind kind, void *other, CK_ULO
 {
   struct op *op = &session->ops[kind];
   hf_err answer;
-  uint8_t digest[EVP_MAX_MD_SIZE];
-  unsigned len;
-  HF_TRY(need_active(session, kind));
+  HF_TRY(op_need_active(session, kind));
+  if (kinds[kind].crypts)
+    return op_crypt_finish(op, other, other_len);
   if (kind != OP_VERIFY && answer_size(op, other, other_len, &answer))
     return answer;
   op->active = false;
   if (!op->updated)
-    HF_TRY(start_digest(op));
-  if (EVP_DigestFinal_ex(op->md_ctx, digest, &len) != 1)
-    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
-  return apply(op, kind, hf_slice(digest, len), other, other_len);
-}
-
-/* The new object's halves, all but its value; and of how many bytes that shall be, 0 where the template does not say. */
-static hf_err derived_halves(const struct op *op, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so,
-                             struct attr_halves *halves, size_t *ret_len)
-{
-  struct kind kind;
-  HF_TRY(policy_kind(tmpl, count, NULL, &kind));
-  if (kind.class != CKO_SECRET_KEY)
-    return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "%s makes a CKO_SECRET_KEY", op->mech->name);
-  HF_TRY(policy_make(ORIGIN_DERIVE, kind, tmpl, count, so, halves));
-  HF_TRY(policy_inherit(object_attrs(op->object), &halves->open));
-  *ret_len = attrs_ulong(&halves->open, CKA_VALUE_LEN, 0);
-  return HF_OK;
-}
-
-static hf_err derive(struct session *session, struct op *op, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
-                     CK_OBJECT_HANDLE *ret_handle)
-{
-  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
-  HF_CLEANUP(hf_buf_free) struct hf_buf value = HF_BUF(ATTRS_MAX_BYTES);
-  bool so = token_login_state(session->token) == LOGIN_SO;
-  size_t len = 0;
-  HF_TRY(derived_halves(op, tmpl, count, so, &halves, &len));
-  HF_TRY(op->mech->ops->derive(op, len, &value));
-  HF_TRY(attrs_set(&halves.secret, CKA_VALUE, hf_slice(value.data, value.len)));
-  HF_TRY(key_complete(policy_kind_of(&halves.open), &halves));
-  return token_add(session->token, session_access(session), &halves, 1, ret_handle);
-}
-
-hf_err op_derive(struct session *session, const CK_MECHANISM *m, CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *tmpl,
-                 CK_ULONG count, CK_OBJECT_HANDLE *ret_handle)
-{
-  struct op *op = &session->ops[OP_DERIVE];
-  HF_TRY(op_begin(session, OP_DERIVE, m, base));
-  hf_err e = need_active(session, OP_DERIVE);
-  if (!hf_failed(e))
-    e = derive(session, op, tmpl, count, ret_handle);
-  op_free(op);
-  return e;
+    HF_TRY(add_part(op, hf_slice(NULL, 0)));
+  return conclude(op, other, other_len);
 }
 
 hf_err op_authenticated(struct session *session)

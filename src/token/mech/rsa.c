@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* RSA signatures: PKCS #1 v1.5 (the caller gives the DigestInfo, or a hashing mechanism makes it) and PSS. */
-#include "token/mech/mech.h"
+#include "token/mech/rsa.h"
 
 #include "token/crypto.h"
 #include "token/key.h"
@@ -9,10 +9,10 @@
 
 enum { PKCS1_OVERHEAD = 11 };
 
-static hf_err begin(struct op *op, enum op_kind kind, EVP_PKEY *key, int padding)
+static hf_err begin(struct op *op, EVP_PKEY *key, int padding)
 {
   op->out_len = (size_t)EVP_PKEY_get_size(key);
-  HF_TRY(op_key_ctx(op, kind, key));
+  HF_TRY(op_key_ctx(op, key));
   if (EVP_PKEY_CTX_set_rsa_padding(op->key_ctx, padding) != 1 ||
       (op->md && EVP_PKEY_CTX_set_signature_md(op->key_ctx, op->md) != 1))
     return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
@@ -20,13 +20,13 @@ static hf_err begin(struct op *op, enum op_kind kind, EVP_PKEY *key, int padding
 }
 
 /* What was encrypted comes with its padding: libcrypto's own removal of it tells how it failed. */
-static hf_err prepare_pkcs(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
+static hf_err prepare_pkcs(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   HF_TRY(op_no_param(op, m));
-  return begin(op, kind, key, kind == OP_DECRYPT ? RSA_NO_PADDING : RSA_PKCS1_PADDING);
+  return begin(op, key->pkey, op->kind == OP_DECRYPT ? RSA_NO_PADDING : RSA_PKCS1_PADDING);
 }
 
-static hf_err prepare_pss(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
+static hf_err prepare_pss(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   CK_RSA_PKCS_PSS_PARAMS params;
   if (m->ulParameterLen != sizeof(params))
@@ -37,7 +37,7 @@ static hf_err prepare_pss(struct op *op, enum op_kind kind, EVP_PKEY *key, const
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: hash 0x%lx, MGF 0x%lx", op->mech->name, params.hashAlg,
                    params.mgf);
   op->md = crypto_md(hash);
-  HF_TRY(begin(op, kind, key, RSA_PKCS1_PSS_PADDING));
+  HF_TRY(begin(op, key->pkey, RSA_PKCS1_PSS_PADDING));
   size_t room = op->out_len - 2 - (size_t)EVP_MD_get_size(op->md);
   if (params.sLen > room || EVP_PKEY_CTX_set_rsa_pss_saltlen(op->key_ctx, (int)params.sLen) != 1 ||
       EVP_PKEY_CTX_set_rsa_mgf1_md(op->key_ctx, crypto_md(mgf)) != 1)
@@ -68,15 +68,22 @@ static hf_err verify(struct op *op, struct hf_slice input, struct hf_slice signa
   return HF_OK;
 }
 
-const struct mech_ops mech_rsa_pkcs = { prepare_pkcs, sign, verify, mech_rsa_encrypt, mech_rsa_decrypt_pkcs, NULL };
+const struct mech_ops mech_rsa_pkcs = {
+  .prepare = prepare_pkcs,
+  .sign = sign,
+  .verify = verify,
+  .crypt = mech_rsa_crypt_pkcs,
+  .crypt_size = mech_rsa_crypt_size,
+};
 const struct mech_ops mech_rsa_pss = { .prepare = prepare_pss, .sign = sign, .verify = verify };
 
-hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *public, struct attr_halves *private)
+static hf_err generate(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *public,
+                       struct attr_halves *private)
 {
+  (void)mechanism;
   static const uint8_t f4[] = { 1, 0, 1 };
   struct hf_slice exponent;
   CK_ULONG bits = attrs_ulong(&public->open, CKA_MODULUS_BITS, 0);
-  const struct mech *mech = mech_find(mechanism->mechanism);
   if (bits == 0)
     return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "CKA_MODULUS_BITS is missing");
   if (bits < mech->info.ulMinKeySize || bits > mech->info.ulMaxKeySize)
@@ -89,3 +96,5 @@ hf_err mech_generate_rsa(const CK_MECHANISM *mechanism, struct attr_halves *publ
     return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "CKA_PUBLIC_EXPONENT");
   return key_generate_rsa(bits, exponent, public, private);
 }
+
+const struct mech_ops mech_rsa_keygen = { .generate_pair = generate };

@@ -3,16 +3,13 @@
  * RSA encryption (PKCS #11 v3.0, sections 2.1.6 and 2.1.8): PKCS #1 v1.5 and OAEP. That a padding was wrong is all that a caller
  * may learn, from the answer as from its time (RFC 8017, sections 7.1.2 and 7.2.2).
  */
-#include "token/mech/mech.h"
+#include "token/mech/rsa.h"
 
 #include "token/crypto.h"
 
-#include <assert.h>
 #include <openssl/rsa.h>
 
-enum { PKCS1_OVERHEAD = 11, OAEP_LABEL_MAX = 4096 };
-
-static_assert(OP_CIPHER_MAX == 4096 / 8, "the largest key's");
+enum { PKCS1_OVERHEAD = 11, OAEP_LABEL_MAX = 4096, BLOCK_MAX = 4096 / 8 };
 
 static hf_err check_encrypted(const struct op *op, struct hf_slice input)
 {
@@ -26,7 +23,7 @@ static hf_err not_valid(const struct op *op)
   return hf_fail(HF_ERR_ENCRYPTED_DATA_INVALID, "%s", op->mech->name);
 }
 
-hf_err mech_rsa_encrypt(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
+static hf_err encrypt(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
 {
   size_t len = op->out_len, overhead = op->md ? 2 + 2 * (size_t)EVP_MD_get_size(op->md) : PKCS1_OVERHEAD;
   if (input.len + overhead > op->out_len)
@@ -59,9 +56,9 @@ static uint32_t message_start(const uint8_t *block, uint32_t len)
   return good & found & ~short_padding & (zero + 1);
 }
 
-hf_err mech_rsa_decrypt_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
+static hf_err decrypt_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
 {
-  uint8_t block[OP_CIPHER_MAX];
+  uint8_t block[BLOCK_MAX];
   size_t len = sizeof(block);
   HF_TRY(check_encrypted(op, input));
   /* A number that is too large for the modulus is the one thing that may fail here, and it is no secret. */
@@ -97,7 +94,7 @@ static bool set_label(EVP_PKEY_CTX *ctx, const void *label, size_t len)
   return false;
 }
 
-static hf_err prepare_oaep(struct op *op, enum op_kind kind, EVP_PKEY *key, const CK_MECHANISM *m)
+static hf_err prepare_oaep(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   CK_RSA_PKCS_OAEP_PARAMS params;
   if (m->ulParameterLen != sizeof(params))
@@ -112,8 +109,8 @@ static hf_err prepare_oaep(struct op *op, enum op_kind kind, EVP_PKEY *key, cons
                    op->mech->name, params.hashAlg, params.mgf, params.source, label);
   op->once = label > 0;
   op->md = crypto_md(hash);
-  op->out_len = (size_t)EVP_PKEY_get_size(key);
-  HF_TRY(op_key_ctx(op, kind, key));
+  op->out_len = (size_t)EVP_PKEY_get_size(key->pkey);
+  HF_TRY(op_key_ctx(op, key->pkey));
   if (EVP_PKEY_CTX_set_rsa_padding(op->key_ctx, RSA_PKCS1_OAEP_PADDING) != 1 ||
       EVP_PKEY_CTX_set_rsa_oaep_md(op->key_ctx, op->md) != 1 ||
       EVP_PKEY_CTX_set_rsa_mgf1_md(op->key_ctx, crypto_md(mgf)) != 1 ||
@@ -122,4 +119,25 @@ static hf_err prepare_oaep(struct op *op, enum op_kind kind, EVP_PKEY *key, cons
   return HF_OK;
 }
 
-const struct mech_ops mech_rsa_oaep = { .prepare = prepare_oaep, .encrypt = mech_rsa_encrypt, .decrypt = decrypt_oaep };
+size_t mech_rsa_crypt_size(const struct op *op, size_t in_len, bool last)
+{
+  (void)in_len;
+  (void)last;
+  return op->out_len;
+}
+
+hf_err mech_rsa_crypt_pkcs(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
+{
+  (void)last; /* it is all in one part */
+  return (op->kind == OP_DECRYPT ? decrypt_pkcs : encrypt)(op, in, ret_out, ret_len);
+}
+
+static hf_err crypt_oaep(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
+{
+  (void)last;
+  return (op->kind == OP_DECRYPT ? decrypt_oaep : encrypt)(op, in, ret_out, ret_len);
+}
+
+const struct mech_ops mech_rsa_oaep = { .prepare = prepare_oaep,
+                                        .crypt = crypt_oaep,
+                                        .crypt_size = mech_rsa_crypt_size };

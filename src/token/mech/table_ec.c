@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Elliptic curves (PKCS #11 v3.2, section 6.3). */
+#include "token/mech/mech.h"
+
+enum { MIN = 256, MAX = 521, EDWARDS = 255 };
+
+#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+#define EC(type, flags, digest, ops)                                                    \
+  {                                                                                     \
+    type, #type, MECH_KEY(CKK_EC), { MIN, MAX, (flags) | EC_FLAGS }, digest, NULL, &ops \
+  }
+#define ED(type, flags, ops)                                                                                   \
+  {                                                                                                            \
+    type, #type, MECH_KEY(CKK_EC_EDWARDS), { EDWARDS, EDWARDS, (flags) | CKF_EC_NAMEDCURVE }, NULL, NULL, &ops \
+  }
+
+/* clang-format off */
+static const struct mech rows[] = {
+  EC(CKM_EC_KEY_PAIR_GEN,  CKF_GENERATE_KEY_PAIR, NULL, mech_ec_keygen),
+  EC(CKM_ECDSA,            MECH_SIGNS, NULL,     mech_ecdsa),
+  EC(CKM_ECDSA_SHA1,       MECH_SIGNS, "SHA1",   mech_ecdsa),
+  EC(CKM_ECDSA_SHA224,     MECH_SIGNS, "SHA224", mech_ecdsa),
+  EC(CKM_ECDSA_SHA256,     MECH_SIGNS, "SHA256", mech_ecdsa),
+  EC(CKM_ECDSA_SHA384,     MECH_SIGNS, "SHA384", mech_ecdsa),
+  EC(CKM_ECDSA_SHA512,     MECH_SIGNS, "SHA512", mech_ecdsa),
+  EC(CKM_ECDH1_DERIVE,     CKF_DERIVE, NULL,     mech_ecdh),
+  ED(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, mech_ec_keygen),
+  ED(CKM_EDDSA,            MECH_SIGNS, mech_eddsa),
+};
+/* clang-format on */
+
+const struct mech_table mech_table_ec = { rows, HF_ARRAY_LEN(rows) };
