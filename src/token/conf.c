@@ -2,8 +2,8 @@
 #include "token/conf.h"
 
 #include "base/file.h"
+#include "token/conf_lines.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
 
@@ -14,14 +14,8 @@ typedef bool (*mechanism_of_fn)(const char *, CK_MECHANISM_TYPE *);
 struct parser {
   struct token_conf *conf;
   mechanism_of_fn mechanism_of;
-  const char *key;
-  unsigned line;
+  const struct conf_line *line;
 };
-
-static hf_err bad_value(const struct parser *p, const char *value, const char *expected)
-{
-  return hf_fail(HF_ERR_CONFIG, "%s, line %u: %s = %s (expected %s)", p->conf->path, p->line, p->key, value, expected);
-}
 
 static hf_err parse_number(struct parser *p, const char *value, int base, unsigned long min, unsigned long max,
                            unsigned long *ret_number)
@@ -33,7 +27,7 @@ static hf_err parse_number(struct parser *p, const char *value, int base, unsign
     char expected[64];
     snprintf(expected, sizeof(expected), base == 8 ? "an octal number to %lo" : "a number from %lu to %lu",
              base == 8 ? max : min, max);
-    return bad_value(p, value, expected);
+    return conf_line_bad(p->line, expected);
   }
   *ret_number = number;
   return HF_OK;
@@ -50,7 +44,7 @@ static hf_err parse_u32(struct parser *p, const char *value, uint32_t min, uint3
 static hf_err parse_bool(struct parser *p, const char *value, bool *ret_bool)
 {
   if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-    return bad_value(p, value, "true or false");
+    return conf_line_bad(p->line, "true or false");
   *ret_bool = value[0] == 't';
   return HF_OK;
 }
@@ -58,9 +52,9 @@ static hf_err parse_bool(struct parser *p, const char *value, bool *ret_bool)
 static hf_err set_tokendir(struct parser *p, char *value)
 {
   if (value[0] == '\0')
-    return bad_value(p, value, "a directory");
+    return conf_line_bad(p->line, "a directory");
   if ((size_t)snprintf(p->conf->tokendir, sizeof(p->conf->tokendir), "%s", value) >= sizeof(p->conf->tokendir))
-    return bad_value(p, value, "a shorter path");
+    return conf_line_bad(p->line, "a shorter path");
   p->conf->tokendir_default = false;
   return HF_OK;
 }
@@ -68,7 +62,7 @@ static hf_err set_tokendir(struct parser *p, char *value)
 /* SoftHSM's two formats; ours is one, so either will do. */
 static hf_err set_backend(struct parser *p, char *value)
 {
-  return strcmp(value, "file") == 0 || strcmp(value, "db") == 0 ? HF_OK : bad_value(p, value, "file or db");
+  return strcmp(value, "file") == 0 || strcmp(value, "db") == 0 ? HF_OK : conf_line_bad(p->line, "file or db");
 }
 
 static hf_err set_umask(struct parser *p, char *value)
@@ -81,7 +75,8 @@ static hf_err set_umask(struct parser *p, char *value)
 
 static hf_err set_log_level(struct parser *p, char *value)
 {
-  return hf_log_level_parse(value, &p->conf->log_level) ? HF_OK : bad_value(p, value, "ERROR, WARNING, INFO or DEBUG");
+  return hf_log_level_parse(value, &p->conf->log_level) ? HF_OK
+                                                        : conf_line_bad(p->line, "ERROR, WARNING, INFO or DEBUG");
 }
 
 static hf_err set_removable(struct parser *p, char *value)
@@ -125,9 +120,9 @@ static hf_err set_mechanisms(struct parser *p, char *value)
     if (name[0] == '\0')
       continue;
     if (!p->mechanism_of(name, &type))
-      hf_log(HF_LOG_WARNING, "%s, line %u: the token has no mechanism %s", conf->path, p->line, name);
+      hf_log(HF_LOG_WARNING, "%s, line %u: the token has no mechanism %s", conf->path, p->line->number, name);
     else if (conf->mechanism_count == CONF_MECHANISMS_MAX)
-      return bad_value(p, value, "fewer mechanisms");
+      return conf_line_bad(p->line, "fewer mechanisms");
     else
       conf->mechanisms[conf->mechanism_count++] = type;
   }
@@ -150,31 +145,14 @@ static const struct {
   { "pin.kdf_passes", set_kdf_passes },
 };
 
-static char *trim(char *text)
+static hf_err parse_line(const struct conf_line *line, void *arg)
 {
-  while (isspace((unsigned char)*text))
-    text++;
-  size_t len = strlen(text);
-  while (len > 0 && isspace((unsigned char)text[len - 1]))
-    text[--len] = '\0';
-  return text;
-}
-
-static hf_err parse_line(struct parser *p, char *line)
-{
-  line[strcspn(line, "#")] = '\0';
-  line = trim(line);
-  if (line[0] == '\0')
-    return HF_OK;
-  char *equals = strchr(line, '=');
-  if (!equals)
-    return hf_fail(HF_ERR_CONFIG, "%s, line %u: \"%s\" is not of the form name = value", p->conf->path, p->line, line);
-  *equals = '\0';
-  p->key = trim(line);
+  struct parser *p = arg;
+  p->line = line;
   for (size_t i = 0; i < HF_ARRAY_LEN(keys); i++)
-    if (strcmp(keys[i].key, p->key) == 0)
-      return keys[i].set(p, trim(equals + 1));
-  hf_log(HF_LOG_WARNING, "%s, line %u: unknown key %s", p->conf->path, p->line, p->key);
+    if (strcmp(keys[i].key, line->key) == 0)
+      return keys[i].set(p, line->value);
+  hf_log(HF_LOG_WARNING, "%s, line %u: unknown key %s", line->path, line->number, line->key);
   return HF_OK;
 }
 
@@ -185,12 +163,7 @@ static hf_err parse_file(struct parser *p)
   if (hf_failed(e))
     return hf_fail(HF_ERR_CONFIG, "the token's configuration: %s", hf_err_context());
   HF_TRY(hf_buf_add_u8(&content, '\0'));
-  char *rest = (char *)content.data, *line;
-  while ((line = strsep(&rest, "\n")) != NULL) {
-    p->line++;
-    HF_TRY(parse_line(p, line));
-  }
-  return HF_OK;
+  return conf_lines(p->conf->path, (char *)content.data, parse_line, p);
 }
 
 static const char *home_dir(void)
