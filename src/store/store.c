@@ -168,6 +168,11 @@ struct store *store_close(struct store *store)
   return NULL;
 }
 
+void store_moved(struct store *store, const char *dir)
+{
+  snprintf(store->dir, sizeof(store->dir), "%s", dir);
+}
+
 uint64_t store_changes(const struct store *store)
 {
   MDB_envinfo info;

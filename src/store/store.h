@@ -29,6 +29,9 @@ hf_err store_open(const struct store_kind *kind, const char *dir, struct store *
 struct store *store_close(struct store *store);
 HF_DEFINE_CLEANUP(struct store, store_close)
 
+/* Its directory was renamed, for the errors to come. */
+void store_moved(struct store *store, const char *dir);
+
 /* Counts the committed writes of all processes. Reads shared memory: no system call. */
 uint64_t store_changes(const struct store *store);
 

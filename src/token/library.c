@@ -28,6 +28,7 @@ struct slot {
   char *dir;           /* the token's; NULL: uninitialised */
   struct token *token; /* NULL: could not be opened so far */
   bool gone;           /* deleted; kept for sessions that still point here */
+  int lock;            /* of a token that is being restored; else -1 */
 };
 
 static _Atomic(struct state *) state;
@@ -113,7 +114,7 @@ static hf_err add_slot(CK_SLOT_ID id, const char *dir, struct token *token)
     free(copy);
     return hf_fail(HF_ERR_NO_MEMORY, "%zu slots", library.count);
   }
-  *slot = (struct slot){ .id = id, .dir = copy, .token = token };
+  *slot = (struct slot){ .id = id, .dir = copy, .token = token, .lock = -1 };
   library.slots[library.count++] = slot;
   return HF_OK;
 }
@@ -226,6 +227,9 @@ static hf_err refresh_locked(void)
 static void free_slots(void)
 {
   for (size_t i = 0; i < library.count; i++) {
+    if (library.slots[i]->lock >= 0)
+      hf_ignore(token_delete(library.slots[i]->token));
+    hf_closep(&library.slots[i]->lock);
     token_close(library.slots[i]->token);
     free(library.slots[i]->dir);
     free(library.slots[i]);
@@ -412,4 +416,83 @@ hf_err slot_delete_token(struct slot *slot, char *dir, size_t size)
   slot->gone = true;
   pthread_rwlock_unlock(&library.lock);
   return HF_OK;
+}
+
+static bool serial_exists(const char *serial)
+{
+  struct header header;
+  for (size_t i = 0; i < library.count; i++) {
+    struct slot *slot = library.slots[i];
+    if (slot->token && !slot->gone && !hf_failed(token_header(slot->token, &header)) &&
+        strcmp(header.serial, serial) == 0)
+      return true;
+  }
+  return false;
+}
+
+static hf_err restore_locked(struct hf_slice so_pin, const uint8_t label[LABEL_BYTES], const char *serial,
+                             CK_SLOT_ID *ret_id)
+{
+  struct token *token;
+  int lock;
+  HF_TRY(refresh_locked());
+  if (serial_exists(serial))
+    return hf_fail(HF_ERR_EXISTS, "a token with the serial %s", serial);
+  CK_SLOT_ID id = id_of_serial(serial + SERIAL_CHARS / 2);
+  while (find_slot(id))
+    id = (id + 1) & 0x7FFFFFFF;
+  HF_TRY(token_create_aside(&library.conf, so_pin, label, serial, &token, &lock));
+  hf_err e = add_slot(id, token_dir(token), token);
+  if (hf_failed(e)) {
+    hf_ignore(token_delete(token));
+    token_close(token);
+    close(lock);
+    return e;
+  }
+  library.slots[library.count - 1]->lock = lock;
+  *ret_id = id;
+  return HF_OK;
+}
+
+hf_err slot_restore_begin(struct hf_slice so_pin, const uint8_t label[LABEL_BYTES], const char *serial,
+                          CK_SLOT_ID *ret_id)
+{
+  char fresh[SERIAL_CHARS + 1];
+  if (!serial) {
+    HF_TRY(token_new_serial(serial_taken, NULL, fresh));
+    serial = fresh;
+  }
+  pthread_rwlock_wrlock(&library.lock);
+  hf_err e = restore_locked(so_pin, label, serial, ret_id);
+  pthread_rwlock_unlock(&library.lock);
+  return e;
+}
+
+static hf_err publish_locked(struct slot *slot)
+{
+  char *dir = NULL;
+  HF_TRY(token_publish(slot->token));
+  dir = strdup(token_dir(slot->token));
+  if (!dir)
+    return hf_fail(HF_ERR_NO_MEMORY, "slot %lu", slot->id);
+  free(slot->dir);
+  slot->dir = dir;
+  return HF_OK;
+}
+
+hf_err slot_restore_end(struct slot *slot, bool keep)
+{
+  if (sessions_open(slot, false))
+    return hf_fail(HF_ERR_SESSION_EXISTS, "slot %lu", slot->id);
+  pthread_rwlock_wrlock(&library.lock);
+  hf_err e = slot->lock < 0 ? hf_fail(HF_ERR_ACTION_PROHIBITED, "the token in slot %lu is not being restored", slot->id)
+             : keep         ? publish_locked(slot)
+                            : token_delete(slot->token);
+  if (!hf_failed(e)) {
+    hf_closep(&slot->lock);
+    slot->lock = -1;
+    slot->gone = !keep;
+  }
+  pthread_rwlock_unlock(&library.lock);
+  return e;
 }

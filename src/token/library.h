@@ -37,6 +37,15 @@ bool slot_uninitialized(struct slot *slot);
 
 /* C_InitToken in either kind of slot; a fresh one joins the list at its end. */
 hf_err slot_init_token(struct slot *slot, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES]);
+/*
+ * A slot of this process alone, with a token that is restored from elsewhere: as C_InitToken makes one, with this serial
+ * (NULL: a new one). Fails with EXISTS where a token has it. slot_restore_end shows the token to all, or removes it; so
+ * does C_Finalize. No session may be open then.
+ */
+hf_err slot_restore_begin(struct hf_slice so_pin, const uint8_t label[LABEL_BYTES], const char *serial,
+                          CK_SLOT_ID *ret_id);
+hf_err slot_restore_end(struct slot *slot, bool keep);
+
 /* Deletes the token; copies its directory's path. */
 hf_err slot_delete_token(struct slot *slot, char *dir, size_t size);
 

@@ -308,7 +308,7 @@ hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, const struct kind *
 
 static hf_err may_give(enum origin origin, const struct rule *rule, const CK_ATTRIBUTE *attr, bool so)
 {
-  unsigned forbidden = origin == ORIGIN_CREATE ? CREATE_NOT : GENERATE_NOT;
+  unsigned forbidden = origin == ORIGIN_RESTORE ? 0 : origin == ORIGIN_CREATE ? CREATE_NOT : GENERATE_NOT;
   if (rule->flags & forbidden)
     return hf_fail(HF_ERR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx is set by the token", attr->type);
   if (rule->flags & ONLY_SO && !so && attr->ulValueLen == 1 && *(const CK_BBOOL *)attr->pValue)
@@ -360,11 +360,17 @@ static hf_err fill_in(enum origin origin, struct kind kind, struct attr_halves *
       continue;
     if (attrs_get(rule->flags & KEY_MATERIAL ? &halves->secret : &halves->open, rule->type, &value))
       continue;
-    if (origin == ORIGIN_CREATE && rule->flags & CREATE_MUST)
+    if ((origin == ORIGIN_CREATE || origin == ORIGIN_RESTORE) && rule->flags & CREATE_MUST)
       return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "attribute 0x%lx is missing", rule->type);
     HF_TRY(set_preset(&halves->open, rule));
   }
   return HF_OK;
+}
+
+static hf_err set_fact(enum origin origin, struct attrs *open, CK_ATTRIBUTE_TYPE type, bool value)
+{
+  struct hf_slice given;
+  return origin == ORIGIN_RESTORE && attrs_get(open, type, &given) ? HF_OK : attrs_set_bool(open, type, value);
 }
 
 static hf_err set_history(enum origin origin, struct kind kind, struct attrs *open)
@@ -372,11 +378,11 @@ static hf_err set_history(enum origin origin, struct kind kind, struct attrs *op
   unsigned in = class_bit(kind.class);
   bool generated = origin == ORIGIN_GENERATE;
   if (in & IN_KEYS)
-    HF_TRY(attrs_set_bool(open, CKA_LOCAL, generated));
+    HF_TRY(set_fact(origin, open, CKA_LOCAL, generated));
   if (!(in & IN_SENSITIVE))
     return HF_OK;
-  HF_TRY(attrs_set_bool(open, CKA_ALWAYS_SENSITIVE, generated && attrs_true(open, CKA_SENSITIVE)));
-  return attrs_set_bool(open, CKA_NEVER_EXTRACTABLE, generated && !attrs_true(open, CKA_EXTRACTABLE));
+  HF_TRY(set_fact(origin, open, CKA_ALWAYS_SENSITIVE, generated && attrs_true(open, CKA_SENSITIVE)));
+  return set_fact(origin, open, CKA_NEVER_EXTRACTABLE, generated && !attrs_true(open, CKA_EXTRACTABLE));
 }
 
 hf_err policy_make(enum origin origin, struct kind kind, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so,

@@ -6,7 +6,12 @@
 #include "token/attrs.h"
 
 /* How an object comes to be (PKCS #11 v3.0, section 4.1, table 11's footnotes). */
-enum origin { ORIGIN_CREATE, ORIGIN_GENERATE, ORIGIN_DERIVE };
+enum origin {
+  ORIGIN_CREATE,
+  ORIGIN_GENERATE,
+  ORIGIN_DERIVE,
+  ORIGIN_RESTORE, /* as it was elsewhere: what a creator may not give, too */
+};
 
 struct kind {
   CK_OBJECT_CLASS class;
@@ -27,7 +32,7 @@ hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, const struct kind *
 /*
  * Checks a template by the rules and fills in the defaults. Fails with TEMPLATE_INCOMPLETE, TEMPLATE_INCONSISTENT,
  * ATTRIBUTE_TYPE_INVALID, ATTRIBUTE_VALUE_INVALID, ATTRIBUTE_READ_ONLY. The CKA_LOCAL, CKA_ALWAYS_SENSITIVE and
- * CKA_NEVER_EXTRACTABLE of keys follow from origin.
+ * CKA_NEVER_EXTRACTABLE of keys follow from origin; what is restored says them itself, as far as it does.
  */
 hf_err policy_make(enum origin origin, struct kind kind, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so,
                    struct attr_halves *ret_halves);

@@ -3,11 +3,16 @@
 
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 enum { UUID_CHARS = 36 };
+
+/* A directory of this name is a token that is being restored: see token_create_aside. */
+#define TOKEN_ASIDE ".restore"
 
 static hf_err sync_dir(const char *path)
 {
@@ -26,7 +31,7 @@ static hf_err new_uuid(uint8_t uuid[TOKEN_UUID_BYTES], char text[UUID_CHARS + 1]
   return HF_OK;
 }
 
-static hf_err new_serial(bool (*taken)(const char *serial, void *arg), void *arg, char serial[SERIAL_CHARS + 1])
+hf_err token_new_serial(bool (*taken)(const char *serial, void *arg), void *arg, char serial[SERIAL_CHARS + 1])
 {
   do {
     uint8_t bytes[SERIAL_CHARS / 2];
@@ -75,30 +80,129 @@ static void remove_dir(const char *dir)
   rmdir(dir);
 }
 
-hf_err token_create(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
-                    bool (*serial_taken)(const char *serial, void *arg), void *arg, struct token **ret_token)
+/* A new token whose directory's name ends in suffix: no scan finds it. The header has its serial already. */
+static hf_err make_aside(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
+                         const char *suffix, struct header *header, char aside[PATH_MAX])
 {
-  struct header header = { 0 };
-  char name[UUID_CHARS + 1], dir[PATH_MAX], aside[PATH_MAX];
+  char name[UUID_CHARS + 1];
   if (conf->tokendir_default)
     HF_TRY(hf_dir_make(conf->tokendir));
-  HF_TRY(new_uuid(header.uuid, name));
-  HF_TRY(new_serial(serial_taken, arg, header.serial));
-  HF_TRY(fresh_header(conf, so_pin, label, &header));
-  if ((size_t)snprintf(dir, sizeof(dir), "%s/%s", conf->tokendir, name) >= sizeof(dir) ||
-      (size_t)snprintf(aside, sizeof(aside), "%s.new", dir) >= sizeof(aside))
+  HF_TRY(new_uuid(header->uuid, name));
+  HF_TRY(fresh_header(conf, so_pin, label, header));
+  if ((size_t)snprintf(aside, PATH_MAX, "%s/%s%s", conf->tokendir, name, suffix) >= PATH_MAX)
     return hf_fail(HF_ERR_LIMIT, "the path %s", conf->tokendir);
   if (mkdir(aside, 0777 & ~conf->umask) != 0)
     return hf_fail_errno(errno, "%s", conf->tokendir);
-  hf_err e = fill_new_dir(conf, aside, &header);
-  if (!hf_failed(e) && rename(aside, dir) != 0)
-    e = hf_fail_errno(errno, "%s", dir);
+  hf_err e = fill_new_dir(conf, aside, header);
+  if (hf_failed(e))
+    remove_dir(aside);
+  return e;
+}
+
+/* Its name without the suffix: from here on every scan finds it. */
+static hf_err put_in_place(const struct token_conf *conf, const char *aside, const char *suffix, char dir[PATH_MAX])
+{
+  snprintf(dir, PATH_MAX, "%.*s", (int)(strlen(aside) - strlen(suffix)), aside);
+  if (rename(aside, dir) != 0)
+    return hf_fail_errno(errno, "%s", dir);
+  return sync_dir(conf->tokendir);
+}
+
+hf_err token_create(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
+                    bool (*serial_taken)(const char *serial, void *arg), void *arg, struct token **ret_token)
+{
+  static const char suffix[] = ".new";
+  struct header header = { 0 };
+  char dir[PATH_MAX], aside[PATH_MAX];
+  HF_TRY(token_new_serial(serial_taken, arg, header.serial));
+  HF_TRY(make_aside(conf, so_pin, label, suffix, &header, aside));
+  hf_err e = put_in_place(conf, aside, suffix, dir);
   if (hf_failed(e)) {
     remove_dir(aside);
     return e;
   }
-  HF_TRY(sync_dir(conf->tokendir));
   return token_open(conf, dir, ret_token);
+}
+
+static bool is_aside(const char *dir)
+{
+  size_t len = strlen(dir), suffix = strlen(TOKEN_ASIDE);
+  return len > suffix && strcmp(dir + len - suffix, TOKEN_ASIDE) == 0;
+}
+
+static int is_aside_entry(const struct dirent *entry)
+{
+  return is_aside(entry->d_name);
+}
+
+/* What a process that was killed left. One that still runs holds its directory's lock. */
+static void tidy_asides(const struct token_conf *conf)
+{
+  struct dirent **entries;
+  int count = scandir(conf->tokendir, &entries, is_aside_entry, NULL);
+  for (int i = 0; i < count; i++) {
+    char dir[PATH_MAX + 64];
+    snprintf(dir, sizeof(dir), "%s/%.48s", conf->tokendir, entries[i]->d_name);
+    HF_CLEANUP(hf_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+      remove_dir(dir);
+    free(entries[i]);
+  }
+  if (count >= 0)
+    free(entries);
+}
+
+static hf_err open_locked(const char *dir, int *ret_fd)
+{
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0 && flock(fd, LOCK_EX) == 0) {
+    *ret_fd = fd;
+    return HF_OK;
+  }
+  hf_err e = hf_fail_errno(errno, "%s", dir);
+  if (fd >= 0)
+    close(fd);
+  return e;
+}
+
+hf_err token_create_aside(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
+                          const char serial[SERIAL_CHARS + 1], struct token **ret_token, int *ret_lock)
+{
+  struct header header = { 0 };
+  char aside[PATH_MAX];
+  int lock = -1;
+  HF_CLEANUP(hf_closep) int all = -1;
+  if (conf->tokendir_default)
+    HF_TRY(hf_dir_make(conf->tokendir));
+  memcpy(header.serial, serial, SERIAL_CHARS);
+  /* So that nobody tidies it away before it has its lock. */
+  HF_TRY(open_locked(conf->tokendir, &all));
+  tidy_asides(conf);
+  HF_TRY(make_aside(conf, so_pin, label, TOKEN_ASIDE, &header, aside));
+  hf_err e = open_locked(aside, &lock);
+  if (!hf_failed(e))
+    e = token_open(conf, aside, ret_token);
+  if (hf_failed(e)) {
+    hf_closep(&lock);
+    remove_dir(aside);
+    return e;
+  }
+  *ret_lock = lock;
+  return HF_OK;
+}
+
+hf_err token_publish(struct token *token)
+{
+  char dir[PATH_MAX];
+  HF_TRY(put_in_place(token->conf, token->dir, TOKEN_ASIDE, dir));
+  snprintf(token->dir, sizeof(token->dir), "%s", dir);
+  store_moved(token->store, dir);
+  return HF_OK;
+}
+
+bool token_is_aside(const struct token *token)
+{
+  return is_aside(token->dir);
 }
 
 hf_err token_open(const struct token_conf *conf, const char *dir, struct token **ret_token)

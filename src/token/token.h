@@ -14,9 +14,21 @@ struct token;
 
 enum login { LOGIN_NONE, LOGIN_USER, LOGIN_SO };
 
+/* A random one for which taken is false. */
+hf_err token_new_serial(bool (*taken)(const char *serial, void *arg), void *arg, char serial[SERIAL_CHARS + 1]);
+
 /* Makes a new token's directory in conf->tokendir, whole or not at all. */
 hf_err token_create(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
                     bool (*serial_taken)(const char *serial, void *arg), void *arg, struct token **ret_token);
+
+/*
+ * The same for a token that is restored from elsewhere: in a directory that no process finds until token_publish, or
+ * token_delete removes it. What killed processes left of theirs goes. *ret_lock is closed by the caller once it is either.
+ */
+hf_err token_create_aside(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
+                          const char serial[SERIAL_CHARS + 1], struct token **ret_token, int *ret_lock);
+hf_err token_publish(struct token *token);
+bool token_is_aside(const struct token *token);
 
 /* Opens the token in a directory. */
 hf_err token_open(const struct token_conf *conf, const char *dir, struct token **ret_token);

@@ -385,4 +385,27 @@ static void last_error(char *text, CK_ULONG text_size, char *hint, CK_ULONG hint
   snprintf(hint, hint_size, "%s", failed ? hf_err_hint(last) : "");
 }
 
-const struct holdfast_token_ext abi_token_ext = { { 1, 0 }, delete_token, last_error };
+static CK_RV restore_begin(CK_UTF8CHAR *label, CK_UTF8CHAR *serial, CK_UTF8CHAR *so_pin, CK_ULONG so_pin_len,
+                           CK_SLOT_ID *slot)
+{
+  ABI(label && so_pin && slot, abi_restore_begin(label, serial, hf_slice(so_pin, so_pin_len), slot));
+}
+
+static CK_RV restore_object(CK_SESSION_HANDLE h, CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *object)
+{
+  ABI_SESSION(h, object && abi_template(tmpl, count), abi_restore_object(s, tmpl, count, object));
+}
+
+static CK_RV restore_end(CK_SLOT_ID slot, CK_BBOOL keep)
+{
+  ABI(true, abi_restore_end(slot, keep));
+}
+
+const struct holdfast_token_ext abi_token_ext = {
+  .version = { 1, 1 },
+  .delete_token = delete_token,
+  .last_error = last_error,
+  .restore_begin = restore_begin,
+  .restore_object = restore_object,
+  .restore_end = restore_end,
+};

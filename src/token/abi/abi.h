@@ -52,6 +52,7 @@ bool abi_template(const CK_ATTRIBUTE *tmpl, CK_ULONG count);
 
 /* abi/objects.c */
 hf_err abi_create_object(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
+hf_err abi_restore_object(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
 hf_err abi_copy_object(struct session *s, CK_OBJECT_HANDLE source, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
                        CK_OBJECT_HANDLE *ret_handle);
 hf_err abi_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *tmpl, CK_ULONG count);
@@ -72,6 +73,9 @@ hf_err abi_mechanism_list(CK_SLOT_ID id, CK_MECHANISM_TYPE *types, CK_ULONG *cou
 hf_err abi_mechanism_info(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info);
 hf_err abi_init_token(CK_SLOT_ID id, const void *pin, CK_ULONG pin_len, const uint8_t *label);
 hf_err abi_delete_token(CK_SLOT_ID id, char *dir, CK_ULONG size);
+/* serial has 16 characters, or is NULL. */
+hf_err abi_restore_begin(const uint8_t *label, const uint8_t *serial, struct hf_slice so_pin, CK_SLOT_ID *ret_slot);
+hf_err abi_restore_end(CK_SLOT_ID id, bool keep);
 hf_err abi_open_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle);
 hf_err abi_close_all(CK_SLOT_ID id);
 hf_err abi_session_info(struct session *s, CK_SESSION_INFO *info);

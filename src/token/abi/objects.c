@@ -25,6 +25,19 @@ hf_err abi_create_object(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG c
   return token_add(s->token, session_access(s), &halves, 1, ret_handle);
 }
 
+/* Only where nobody has seen the token yet: elsewhere, an object's history is what the token itself saw of it. */
+hf_err abi_restore_object(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle)
+{
+  struct kind kind;
+  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
+  if (!token_is_aside(s->token))
+    return hf_fail(HF_ERR_ACTION_PROHIBITED, "the token is not being restored");
+  HF_TRY(policy_kind(tmpl, count, NULL, &kind));
+  HF_TRY(policy_make(ORIGIN_RESTORE, kind, tmpl, count, true, &halves));
+  HF_TRY(key_complete(kind, &halves));
+  return token_add(s->token, session_access(s), &halves, 1, ret_handle);
+}
+
 hf_err abi_copy_object(struct session *s, CK_OBJECT_HANDLE source, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
                        CK_OBJECT_HANDLE *ret_handle)
 {

@@ -159,6 +159,21 @@ hf_err abi_delete_token(CK_SLOT_ID id, char *dir, CK_ULONG size)
   return slot_delete_token(slot, dir, size);
 }
 
+hf_err abi_restore_begin(const uint8_t *label, const uint8_t *serial, struct hf_slice so_pin, CK_SLOT_ID *ret_slot)
+{
+  char text[SERIAL_CHARS + 1] = "";
+  if (serial)
+    memcpy(text, serial, SERIAL_CHARS);
+  return slot_restore_begin(so_pin, label, serial ? text : NULL, ret_slot);
+}
+
+hf_err abi_restore_end(CK_SLOT_ID id, bool keep)
+{
+  struct slot *slot;
+  HF_TRY(library_slot(id, &slot));
+  return slot_restore_end(slot, keep);
+}
+
 hf_err abi_open_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle)
 {
   struct slot *slot;
