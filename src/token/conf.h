@@ -23,9 +23,10 @@ struct token_conf {
   char tokendir[PATH_MAX]; /* directories.tokendir */
   bool tokendir_default;   /* nobody configured it: it may be made */
   enum hf_log_level log_level;
-  bool removable;       /* slots.removable: CKF_REMOVABLE_DEVICE */
-  unsigned umask;       /* objectstore.umask, octal */
-  uint32_t pin_tries;   /* pin.tries: wrong PINs until it locks, 2 to 255 */
+  bool removable;     /* slots.removable: CKF_REMOVABLE_DEVICE */
+  unsigned umask;     /* objectstore.umask, octal */
+  uint32_t pin_tries; /* pin.tries: wrong PINs until it locks, 2 to 255 */
+  /* What a new PIN's derivation costs; an old one's that is cheaper is made anew when the PIN is given. */
   uint32_t kdf_memory;  /* pin.kdf_memory: Argon2id's, KiB, 8 to 1048576 */
   uint32_t kdf_passes;  /* pin.kdf_passes: Argon2id's, 1 to 1000 */
   bool mechanisms_deny; /* slots.mechanisms began with "-" */

@@ -313,8 +313,7 @@ hf_err token_reinit(struct token *token, struct hf_slice so_pin, const uint8_t l
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
   struct header header;
-  HF_TRY(token_try_pin(token, WRAP_SO, so_pin, &keys));
-  HF_TRY(token_header(token, &header));
+  HF_TRY(token_try_pin(token, WRAP_SO, so_pin, &header, &keys));
   HF_TRY(fresh_header(token->conf, so_pin, label, &header));
   return store_write(token->store, replace_all, &header);
 }

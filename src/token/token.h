@@ -39,6 +39,9 @@ const char *token_dir(const struct token *token);
 /* The header as it is in the store now. Fails with TOKEN_NOT_PRESENT once the token was deleted, by whomever. */
 hf_err token_header(struct token *token, struct header *ret_header);
 
+/* The same once no PIN is being tried, by whomever, or a moment later: a try counts as a failure until it is over. */
+hf_err token_settled_header(struct token *token, struct header *ret_header);
+
 /* C_InitToken on an initialised token: the SO PIN must be right; all objects and the user PIN go. */
 hf_err token_reinit(struct token *token, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES]);
 

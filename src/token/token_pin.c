@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PINs: each wraps the token's master key; tries are counted durably, for all processes, before they are made. */
+/* PINs: each wraps the token's master key. */
 #include "token/token_private.h"
-
-static const char *const wrap_names[WRAP_COUNT] = { [WRAP_SO] = "SO PIN", [WRAP_USER] = "user PIN" };
 
 hf_err token_pin_length(struct hf_slice pin)
 {
@@ -56,7 +54,7 @@ hf_err token_wrap(const struct token_conf *conf, const uint8_t *uuid, unsigned w
   return HF_OK;
 }
 
-static hf_err unwrap(const struct header *header, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys)
+hf_err token_unwrap(const struct header *header, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys)
 {
   const struct wrap *wrap = &header->wraps[which];
   HF_CLEANUP(hf_secret_freep) struct hf_secret *kek = NULL;
@@ -66,49 +64,8 @@ static hf_err unwrap(const struct header *header, unsigned which, struct hf_slic
   HF_TRY(wrap_aad(header->uuid, which, &aad));
   if (hf_failed(crypto_open(hf_secret_data(kek), hf_slice(aad.data, aad.len),
                             hf_slice(wrap->sealed, sizeof(wrap->sealed)), &master)))
-    return hf_fail(HF_ERR_PIN_INCORRECT, "the %s of token \"%.*s\"", wrap_names[which], HEADER_LABEL(header));
+    return token_wrong_pin(header, which);
   return keys_of_master(master.data, ret_keys);
-}
-
-struct pin_try {
-  const struct token_conf *conf;
-  unsigned which;
-  struct header header;
-};
-
-static hf_err count_try(struct store_txn *txn, void *arg)
-{
-  struct pin_try *try = arg;
-  HF_TRY(header_read(txn, &try->header));
-  struct wrap *wrap = &try->header.wraps[try->which];
-  if (try->header.deleted)
-    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token was deleted");
-  if (!wrap->set)
-    return hf_fail(HF_ERR_USER_PIN_NOT_INITIALIZED, "token \"%.*s\"", HEADER_LABEL(&try->header));
-  if (wrap->failures >= try->conf->pin_tries)
-    return hf_fail(HF_ERR_PIN_LOCKED, "the %s of token \"%.*s\"", wrap_names[try->which], HEADER_LABEL(&try->header));
-  wrap->failures++;
-  return header_write(txn, &try->header);
-}
-
-static hf_err clear_tries(struct store_txn *txn, void *arg)
-{
-  const struct pin_try *try = arg;
-  struct header header;
-  HF_TRY(header_read(txn, &header));
-  header.wraps[try->which].failures = 0;
-  return header_write(txn, &header);
-}
-
-hf_err token_try_pin(struct token *token, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys)
-{
-  struct pin_try try = { .conf = token->conf, .which = which };
-  HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
-  HF_TRY(store_write(token->store, count_try, &try));
-  HF_TRY(unwrap(&try.header, which, pin, &keys));
-  HF_TRY(store_write(token->store, clear_tries, &try));
-  *ret_keys = HF_TAKE(keys);
-  return HF_OK;
 }
 
 static hf_err may_login(struct token *token, enum login who)
@@ -125,9 +82,12 @@ static hf_err may_login(struct token *token, enum login who)
 hf_err token_login(struct token *token, enum login who, struct hf_slice pin)
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  struct header header;
   HF_TRY(may_login(token, who));
-  HF_TRY(token_try_pin(token, who == LOGIN_SO ? WRAP_SO : WRAP_USER, pin, &keys));
+  HF_TRY(token_try_pin(token, who == LOGIN_SO ? WRAP_SO : WRAP_USER, pin, &header, &keys));
   TOKEN_LOCK(token);
+  HF_TRY(token_refresh(token));
+  HF_TRY(token_same_epoch(&token->header, &header));
   if (token->login != LOGIN_NONE)
     return hf_fail(HF_ERR_USER_ALREADY_LOGGED_IN, "another thread was first");
   token->login = who;
@@ -139,7 +99,7 @@ hf_err token_login(struct token *token, enum login who, struct hf_slice pin)
 hf_err token_check_pin(struct token *token, struct hf_slice pin)
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
-  return token_try_pin(token, WRAP_USER, pin, &keys);
+  return token_try_pin(token, WRAP_USER, pin, &(struct header){ 0 }, &keys);
 }
 
 static bool is_private(const struct entry *entry, const void *arg)
@@ -168,7 +128,7 @@ hf_err token_logout(struct token *token)
 struct new_wrap {
   unsigned which;
   struct wrap wrap;
-  uint8_t epoch[sizeof(((struct header *)0)->epoch)];
+  const struct header *header; /* as of when the keys were right */
 };
 
 static hf_err store_wrap(struct store_txn *txn, void *arg)
@@ -176,41 +136,41 @@ static hf_err store_wrap(struct store_txn *txn, void *arg)
   const struct new_wrap *new = arg;
   struct header header;
   HF_TRY(header_read(txn, &header));
-  /* A token that was initialised meanwhile has another master key. */
-  if (header.deleted || memcmp(header.epoch, new->epoch, sizeof(new->epoch)) != 0)
-    return hf_fail(HF_ERR_TOKEN_NOT_PRESENT, "the token was initialised anew meanwhile");
+  HF_TRY(token_same_epoch(&header, new->header));
   header.wraps[new->which] = new->wrap;
   return header_write(txn, &header);
 }
 
-static hf_err change_wrap(struct token *token, unsigned which, struct hf_slice pin, struct hf_secret *keys)
+static hf_err change_wrap(struct token *token, const struct header *header, unsigned which, struct hf_slice pin,
+                          struct hf_secret *keys)
 {
-  struct new_wrap new = { .which = which };
-  struct header header;
-  HF_TRY(token_header(token, &header));
-  memcpy(new.epoch, header.epoch, sizeof(new.epoch));
-  HF_TRY(token_wrap(token->conf, header.uuid, which, pin, keys, &new.wrap));
+  struct new_wrap new = { .which = which, .header = header };
+  HF_TRY(token_wrap(token->conf, header->uuid, which, pin, keys, &new.wrap));
   return store_write(token->store, store_wrap, &new);
 }
 
 hf_err token_init_pin(struct token *token, struct hf_slice pin)
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
+  struct header header;
   HF_TRY(token_pin_length(pin));
   {
     TOKEN_LOCK(token);
+    HF_TRY(token_refresh(token));
     if (token->login != LOGIN_SO)
       return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "the security officer is not logged in");
     HF_TRY(hf_secret_new(hf_secret_data(token->keys), hf_secret_len(token->keys), &keys));
+    header = token->header;
   }
-  return change_wrap(token, WRAP_USER, pin, keys);
+  return change_wrap(token, &header, WRAP_USER, pin, keys);
 }
 
 hf_err token_set_pin(struct token *token, enum login who, struct hf_slice old_pin, struct hf_slice new_pin)
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
   unsigned which = who == LOGIN_SO ? WRAP_SO : WRAP_USER;
+  struct header header;
   HF_TRY(token_pin_length(new_pin));
-  HF_TRY(token_try_pin(token, which, old_pin, &keys));
-  return change_wrap(token, which, new_pin, keys);
+  HF_TRY(token_try_pin(token, which, old_pin, &header, &keys));
+  return change_wrap(token, &header, which, new_pin, keys);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What token.c, token_pin.c, token_objects.c and token_find.c share. */
+/* What token.c, token_pin.c, token_tries.c, token_objects.c and token_find.c share. */
 #ifndef HF_TOKEN_TOKEN_PRIVATE_H
 #define HF_TOKEN_TOKEN_PRIVATE_H
 
@@ -59,7 +59,18 @@ hf_err token_pin_length(struct hf_slice pin);
 /* A fresh master key and what follows from it. */
 hf_err token_new_keys(struct hf_secret **ret_keys);
 
-/* Counts the try durably, then checks the PIN against a wrap. Not with the lock held: it takes its time. */
-hf_err token_try_pin(struct token *token, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys);
+/* The master key and the index key under a wrap of the header; fails with PIN_INCORRECT. Takes its time. */
+hf_err token_unwrap(const struct header *header, unsigned which, struct hf_slice pin, struct hf_secret **ret_keys);
+hf_err token_wrong_pin(const struct header *header, unsigned which);
+
+/* Fails with TOKEN_NOT_PRESENT where the token was deleted, or initialised anew since then: its master key is another. */
+hf_err token_same_epoch(const struct header *now, const struct header *then);
+
+/*
+ * Counts the try durably, then checks the PIN against a wrap. *ret_header is the header that the keys belong to. Not with the
+ * lock held: it takes its time. Fails with PIN_INCORRECT, PIN_LOCKED, USER_PIN_NOT_INITIALIZED, TOKEN_NOT_PRESENT.
+ */
+hf_err token_try_pin(struct token *token, unsigned which, struct hf_slice pin, struct header *ret_header,
+                     struct hf_secret **ret_keys);
 
 #endif

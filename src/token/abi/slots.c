@@ -55,12 +55,10 @@ hf_err abi_slot_info(CK_SLOT_ID id, CK_SLOT_INFO *info)
 static CK_FLAGS tries_flags(const struct wrap *wrap, CK_FLAGS low, CK_FLAGS final, CK_FLAGS locked)
 {
   uint32_t tries = library_conf()->pin_tries;
-  CK_FLAGS flags = 0;
+  CK_FLAGS flags = wrap->failures > 0 ? low : 0;
   if (wrap->failures >= tries)
-    return locked;
-  if (wrap->failures > 0)
-    flags |= low;
-  if (wrap->failures + 1 == tries)
+    flags |= locked;
+  else if (wrap->failures + 1 == tries)
     flags |= final;
   return flags;
 }
@@ -95,7 +93,7 @@ hf_err abi_token_info(CK_SLOT_ID id, CK_TOKEN_INFO *info)
   memset(header.label, ' ', sizeof(header.label));
   if (initialized) {
     HF_TRY(slot_token(slot, &token));
-    HF_TRY(token_header(token, &header));
+    HF_TRY(token_settled_header(token, &header));
   }
   *info = (CK_TOKEN_INFO){
     .flags = initialized ? token_flags(&header) : CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED,
