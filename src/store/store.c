@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/mdb.h"
+#include "store/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +14,19 @@ enum { READERS_MAX = 1024, IDLE_MAX = 8 };
 /* Address space only: the file grows as it fills. */
 #define MAP_BYTES (sizeof(void *) >= 8 ? (size_t)16 << 30 : (size_t)256 << 20)
 
+/* Reads go through pages, which checks what it looks at. Of a write, LMDB alone knows what it changed so far: pages checks what
+ * LMDB may look at before it does. */
 struct store_txn {
   struct store *store;
   MDB_txn *mdb;
+  bool writes;
+  struct snapshot snapshot; /* of a write: the one that it began with */
 };
 
 struct store {
   const struct store_kind *kind;
   MDB_env *env;
+  struct pages *pages;
   MDB_dbi tables[STORE_TABLES_MAX];
   int lock_fd;
   pthread_mutex_t idle_lock;
@@ -77,6 +83,17 @@ static hf_err hold_lock_file(struct store *store)
   return fcntl(store->lock_fd, F_OFD_SETLK, &lock) == 0 ? HF_OK : hf_fail_errno(errno, "locking %s", path);
 }
 
+/* Between the two steps another copy in this process would find the store unlocked, its own process's locks being none to it. */
+static hf_err env_open_held(struct store *store)
+{
+  HF_TRY(pages_lock(store->pages));
+  hf_err e = env_open(store, 0600);
+  if (!hf_failed(e))
+    e = hold_lock_file(store);
+  pages_unlock(store->pages);
+  return e;
+}
+
 /*
  * Pages that the store counts but never wrote may lie beyond the end of the file, and so do those of a truncated one.
  * Reading there would be SIGBUS; zeros, which LMDB recognises as no page, give an error instead.
@@ -129,19 +146,32 @@ hf_err store_create(const struct store_kind *kind, const char *dir, unsigned uma
   return e;
 }
 
+/* What LMDB trusts when it opens the tables. */
+static hf_err check_main(struct store *store)
+{
+  struct snapshot snapshot;
+  bool late = true;
+  while (late)
+    HF_TRY(pages_snapshot(store->pages, store_changes(store), &late, &snapshot));
+  return HF_OK;
+}
+
+static hf_err open_all(struct store *store)
+{
+  HF_TRY(pages_open(store->kind, store->dir, MAP_BYTES, &store->pages));
+  HF_TRY(env_open_held(store));
+  HF_TRY(cover_all_pages(store));
+  HF_TRY(check_main(store));
+  return tables_open(store, 0);
+}
+
 hf_err store_open(const struct store_kind *kind, const char *dir, struct store **ret_store)
 {
   HF_TRY(mdb_check_file(kind, dir));
   struct store *store = store_new(kind, dir);
   if (!store)
     return hf_fail(HF_ERR_NO_MEMORY, "%s", dir);
-  hf_err e = env_open(store, 0600);
-  if (!hf_failed(e))
-    e = hold_lock_file(store);
-  if (!hf_failed(e))
-    e = cover_all_pages(store);
-  if (!hf_failed(e))
-    e = tables_open(store, 0);
+  hf_err e = open_all(store);
   if (hf_failed(e)) {
     store_close(store);
     return e;
@@ -152,15 +182,26 @@ hf_err store_open(const struct store_kind *kind, const char *dir, struct store *
   return HF_OK;
 }
 
+/*
+ * Another copy of the module in this process takes our readers' slots away when it closes the same store, and then they may be
+ * another process's. LMDB cannot let go of such a transaction without touching the slot, so its memory is left to lie.
+ */
+static bool has_slot(struct store_txn *txn)
+{
+  return mdb_txn_renew(txn->mdb) == 0;
+}
+
 struct store *store_close(struct store *store)
 {
   if (!store)
     return NULL;
   for (size_t i = 0; i < store->idle_count; i++) {
-    mdb_txn_abort(store->idle[i]->mdb);
+    if (has_slot(store->idle[i]))
+      mdb_txn_abort(store->idle[i]->mdb);
     free(store->idle[i]);
   }
   mdb_env_close(store->env);
+  pages_close(store->pages);
   if (store->lock_fd >= 0)
     close(store->lock_fd);
   pthread_mutex_destroy(&store->idle_lock);
@@ -199,24 +240,57 @@ static int read_new(struct store *store, struct store_txn *txn)
   return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb);
 }
 
-hf_err store_read_begin(struct store *store, struct store_txn **ret_txn)
+static hf_err txn_new(struct store *store, struct store_txn **ret_txn)
 {
-  struct store_txn *txn = take_idle(store);
-  int rc;
-  if (txn) {
-    rc = mdb_txn_renew(txn->mdb);
-  } else {
-    txn = calloc(1, sizeof(*txn));
-    if (!txn)
-      return hf_fail(HF_ERR_NO_MEMORY, "%s", store->dir);
-    txn->store = store;
-    rc = read_new(store, txn);
-  }
+  struct store_txn *txn = calloc(1, sizeof(*txn));
+  if (!txn)
+    return hf_fail(HF_ERR_NO_MEMORY, "%s", store->dir);
+  txn->store = store;
+  int rc = read_new(store, txn);
   if (rc != 0) {
-    if (txn->mdb)
-      mdb_txn_abort(txn->mdb);
     free(txn);
     return fail(store, rc);
+  }
+  *ret_txn = txn;
+  return HF_OK;
+}
+
+/* An open one, kept from before where there is one. */
+static hf_err txn_open(struct store *store, struct store_txn **ret_txn)
+{
+  struct store_txn *txn = take_idle(store);
+  if (txn && has_slot(txn)) {
+    *ret_txn = txn;
+    return HF_OK;
+  }
+  free(txn);
+  return txn_new(store, ret_txn);
+}
+
+static hf_err txn_snapshot(struct store_txn *txn)
+{
+  bool late = mdb_txn_id(txn->mdb) != txn->snapshot.txn;
+  while (late) {
+    HF_TRY(pages_snapshot(txn->store->pages, mdb_txn_id(txn->mdb), &late, &txn->snapshot));
+    if (!late)
+      break;
+    mdb_txn_reset(txn->mdb);
+    int rc = mdb_txn_renew(txn->mdb);
+    if (rc != 0)
+      return fail(txn->store, rc);
+  }
+  return HF_OK;
+}
+
+hf_err store_read_begin(struct store *store, struct store_txn **ret_txn)
+{
+  struct store_txn *txn = NULL;
+  HF_TRY(txn_open(store, &txn));
+  hf_err e = txn_snapshot(txn);
+  if (hf_failed(e)) {
+    mdb_txn_abort(txn->mdb);
+    free(txn);
+    return e;
   }
   *ret_txn = txn;
   return HF_OK;
@@ -242,13 +316,26 @@ uint64_t store_snapshot(const struct store_txn *txn)
   return mdb_txn_id(txn->mdb);
 }
 
+/* What every write looks at. */
+static hf_err write_ready(struct store_txn *txn)
+{
+  bool late;
+  struct pages *pages = txn->store->pages;
+  HF_TRY(pages_snapshot(pages, mdb_txn_id(txn->mdb) - 1, &late, &txn->snapshot));
+  if (late)
+    return hf_fail(HF_ERR_INTERNAL, "%s: a commit beside one's own", txn->store->dir);
+  return pages_check_free(pages, &txn->snapshot);
+}
+
 hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, void *arg), void *arg)
 {
-  struct store_txn txn = { .store = store };
+  struct store_txn txn = { .store = store, .writes = true };
   int rc = mdb_txn_begin(store->env, NULL, 0, &txn.mdb);
   if (rc != 0)
     return fail(store, rc);
-  hf_err e = change(&txn, arg);
+  hf_err e = write_ready(&txn);
+  if (!hf_failed(e))
+    e = change(&txn, arg);
   if (hf_failed(e)) {
     mdb_txn_abort(txn.mdb);
     return e;
@@ -257,10 +344,11 @@ hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, 
   return rc ? fail(store, mdb_true_reason(store->dir, rc)) : HF_OK;
 }
 
-hf_err store_get(struct store_txn *txn, unsigned table, struct hf_slice key, bool *ret_found,
-                 struct hf_slice *ret_value)
+static hf_err get_changed(struct store_txn *txn, unsigned table, struct hf_slice key, bool *ret_found,
+                          struct hf_slice *ret_value)
 {
   MDB_val k = mdb_val(key), v;
+  HF_TRY(pages_check_key(txn->store->pages, &txn->snapshot, table, key));
   int rc = mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
   if (rc != 0 && rc != MDB_NOTFOUND)
     return fail(txn->store, rc);
@@ -270,9 +358,25 @@ hf_err store_get(struct store_txn *txn, unsigned table, struct hf_slice key, boo
   return HF_OK;
 }
 
+hf_err store_get(struct store_txn *txn, unsigned table, struct hf_slice key, bool *ret_found,
+                 struct hf_slice *ret_value)
+{
+  struct walk walk;
+  bool there;
+  if (txn->writes)
+    return get_changed(txn, table, key, ret_found, ret_value);
+  HF_TRY(walk_seek(txn->store->pages, &txn->snapshot, &txn->snapshot.tables[table], key, &walk, &there));
+  bool found = there && hf_slice_equal(walk_key(&walk), key);
+  if (found)
+    HF_TRY(walk_value(&walk, ret_value));
+  *ret_found = found;
+  return HF_OK;
+}
+
 hf_err store_put(struct store_txn *txn, unsigned table, struct hf_slice key, struct hf_slice value)
 {
   MDB_val k = mdb_val(key), v = mdb_val(value);
+  HF_TRY(pages_check_key(txn->store->pages, &txn->snapshot, table, key));
   int rc = mdb_put(txn->mdb, txn->store->tables[table], &k, &v, 0);
   return rc ? fail(txn->store, rc) : HF_OK;
 }
@@ -280,34 +384,62 @@ hf_err store_put(struct store_txn *txn, unsigned table, struct hf_slice key, str
 hf_err store_delete(struct store_txn *txn, unsigned table, struct hf_slice key)
 {
   MDB_val k = mdb_val(key);
+  HF_TRY(pages_check_key(txn->store->pages, &txn->snapshot, table, key));
   int rc = mdb_del(txn->mdb, txn->store->tables[table], &k, NULL);
   return rc && rc != MDB_NOTFOUND ? fail(txn->store, rc) : HF_OK;
 }
 
 hf_err store_clear(struct store_txn *txn, unsigned table)
 {
+  HF_TRY(pages_check_table(txn->store->pages, &txn->snapshot, table));
   int rc = mdb_drop(txn->mdb, txn->store->tables[table], 0);
   return rc ? fail(txn->store, rc) : HF_OK;
 }
 
-/* As LMDB orders its keys. */
-static bool is_after(const MDB_val *key, struct hf_slice last)
+typedef hf_err (*each_fn)(struct hf_slice key, struct hf_slice value, void *arg);
+
+/* Up to last, and what begins with it. */
+static bool in_range(struct hf_slice key, struct hf_slice last)
 {
-  int order = memcmp(key->mv_data, last.data, key->mv_size < last.len ? key->mv_size : last.len);
-  return order > 0;
+  size_t len = key.len < last.len ? key.len : last.len;
+  return len == 0 || memcmp(key.data, last.data, len) <= 0;
 }
 
-hf_err store_range(struct store_txn *txn, unsigned table, struct hf_slice first, struct hf_slice last,
-                   hf_err (*each)(struct hf_slice key, struct hf_slice value, void *arg), void *arg)
+static hf_err range_checked(struct store_txn *txn, unsigned table, struct hf_slice first, struct hf_slice last,
+                            each_fn each, void *arg)
+{
+  struct walk walk;
+  struct hf_slice value;
+  bool there;
+  HF_TRY(walk_seek(txn->store->pages, &txn->snapshot, &txn->snapshot.tables[table], first, &walk, &there));
+  while (there && in_range(walk_key(&walk), last)) {
+    HF_TRY(walk_value(&walk, &value));
+    HF_TRY(each(walk_key(&walk), value, arg));
+    HF_TRY(walk_next(&walk, &there));
+  }
+  return HF_OK;
+}
+
+static hf_err nothing(struct hf_slice key, struct hf_slice value, void *arg)
+{
+  (void)key;
+  (void)value;
+  (void)arg;
+  return HF_OK;
+}
+
+static hf_err range_changed(struct store_txn *txn, unsigned table, struct hf_slice first, struct hf_slice last,
+                            each_fn each, void *arg)
 {
   MDB_cursor *cursor;
+  HF_TRY(range_checked(txn, table, first, last, nothing, NULL));
   int rc = mdb_cursor_open(txn->mdb, txn->store->tables[table], &cursor);
   if (rc != 0)
     return fail(txn->store, rc);
   MDB_val k = mdb_val(first), v;
   hf_err e = HF_OK;
   rc = mdb_cursor_get(cursor, &k, &v, first.len ? MDB_SET_RANGE : MDB_FIRST);
-  while (rc == 0 && !hf_failed(e) && (last.len == 0 || !is_after(&k, last))) {
+  while (rc == 0 && !hf_failed(e) && in_range(hf_slice(k.mv_data, k.mv_size), last)) {
     e = each(hf_slice(k.mv_data, k.mv_size), hf_slice(v.mv_data, v.mv_size), arg);
     rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
   }
@@ -317,17 +449,22 @@ hf_err store_range(struct store_txn *txn, unsigned table, struct hf_slice first,
   return e;
 }
 
+hf_err store_range(struct store_txn *txn, unsigned table, struct hf_slice first, struct hf_slice last, each_fn each,
+                   void *arg)
+{
+  return (txn->writes ? range_changed : range_checked)(txn, table, first, last, each, arg);
+}
+
 /* What begins with a prefix is the range from it to it. */
-hf_err store_scan(struct store_txn *txn, unsigned table, struct hf_slice prefix,
-                  hf_err (*each)(struct hf_slice key, struct hf_slice value, void *arg), void *arg)
+hf_err store_scan(struct store_txn *txn, unsigned table, struct hf_slice prefix, each_fn each, void *arg)
 {
   return store_range(txn, table, prefix, prefix, each, arg);
 }
 
 hf_err store_count(struct store_txn *txn, unsigned table, uint64_t *ret_count)
 {
-  MDB_stat stat;
-  int rc = mdb_stat(txn->mdb, txn->store->tables[table], &stat);
+  MDB_stat stat = { .ms_entries = txn->snapshot.tables[table].entries };
+  int rc = txn->writes ? mdb_stat(txn->mdb, txn->store->tables[table], &stat) : 0;
   if (rc != 0)
     return fail(txn->store, rc);
   *ret_count = stat.ms_entries;

@@ -15,6 +15,8 @@ enum { STORE_TABLES_MAX = 8 };
 /* What lies in it, and which errors tell of it. Constant: the store keeps the pointer. */
 struct store_kind {
   const char *tables[STORE_TABLES_MAX]; /* their names; a table is its place in here. NULL ends the list */
+  /* Whether an entry is one that was written so; asked before a page of them is first used. NULL: any is. */
+  bool (*sound[STORE_TABLES_MAX])(struct hf_slice key, struct hf_slice value);
   enum hf_code damaged, newer, full;
 };
 

@@ -76,9 +76,8 @@ static hf_err consider_bytes(struct search *search, uint64_t id, struct hf_slice
 }
 
 /* One damaged record must not hide the others: it is logged and passed over. */
-static hf_err consider_readable(struct search *search, uint64_t id, struct hf_slice bytes)
+static hf_err pass_over_damage(hf_err e)
 {
-  hf_err e = consider_bytes(search, id, bytes);
   if (e.code != HF_ERR_TOKEN_STORE)
     return e;
   hf_ignore(hf_log_err(e, "object left out of a search"));
@@ -91,14 +90,16 @@ static hf_err consider_id(uint64_t id, void *arg)
   bool found;
   struct hf_slice bytes;
   HF_TRY(token_read_object(search->txn, id, &found, &bytes));
-  return found ? consider_readable(search, id, bytes) : HF_OK;
+  if (!found)
+    return pass_over_damage(hf_fail(HF_ERR_TOKEN_STORE, "object %llu is in the index alone", (unsigned long long)id));
+  return pass_over_damage(consider_bytes(search, id, bytes));
 }
 
 static hf_err consider_row(struct hf_slice key, struct hf_slice value, void *arg)
 {
   uint64_t id;
   HF_TRY(hf_take_u64(&key, &id));
-  return consider_readable(arg, id, value);
+  return pass_over_damage(consider_bytes(arg, id, value));
 }
 
 /* The most telling indexed attribute first. */

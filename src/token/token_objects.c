@@ -124,7 +124,11 @@ static hf_err add_objects(struct store_txn *txn, void *arg)
 {
   struct addition *addition = arg;
   for (size_t i = 0; i < addition->count; i++) {
+    bool taken;
     HF_TRY(header_next_id(txn, &addition->ids[i]));
+    HF_TRY(token_read_object(txn, addition->ids[i], &taken, &(struct hf_slice){ 0 }));
+    if (taken)
+      return hf_fail(HF_ERR_TOKEN_STORE, "the next object's number is another's");
     HF_TRY(put_object(txn, &addition->seal, addition->ids[i], &addition->halves[i]));
   }
   return HF_OK;

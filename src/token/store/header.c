@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/store/header.h"
 
+#include "token/store/index.h"
+
 enum { HEADER_FORMAT = 1, HEADER_MAX = 1024, CHECKSUM_BYTES = 8 };
 
 const struct store_kind token_store_kind = {
   .tables = { "meta", "objects", "index" },
+  .sound = { [STORE_INDEX] = index_sound },
   .damaged = HF_ERR_TOKEN_STORE,
   .newer = HF_ERR_TOKEN_STORE_VERSION,
   .full = HF_ERR_DEVICE_MEMORY,

@@ -47,9 +47,26 @@ static void append_id(uint8_t key[KEY_BYTES], uint64_t id)
 
 typedef hf_err (*key_fn)(struct store_txn *txn, struct hf_slice key);
 
+/* FNV-1a: any one byte that differs makes a difference. */
+static uint32_t checksum(struct hf_slice key)
+{
+  uint32_t sum = 2166136261U;
+  for (size_t i = 0; i < key.len; i++)
+    sum = (sum ^ key.data[i]) * 16777619U;
+  return sum;
+}
+
+bool index_sound(struct hf_slice key, struct hf_slice value)
+{
+  uint32_t sum;
+  return value.len == 0 || (!hf_failed(hf_take_u32(&value, &sum)) && value.len == 0 && sum == checksum(key));
+}
+
 static hf_err add_key(struct store_txn *txn, struct hf_slice key)
 {
-  return store_put(txn, STORE_INDEX, key, hf_slice("", 0));
+  HF_CLEANUP(hf_buf_free) struct hf_buf value = HF_BUF(sizeof(uint32_t));
+  HF_TRY(hf_buf_add_u32(&value, checksum(key)));
+  return store_put(txn, STORE_INDEX, key, hf_slice(value.data, value.len));
 }
 
 static hf_err remove_key(struct store_txn *txn, struct hf_slice key)

@@ -12,6 +12,9 @@
 hf_err index_add(struct store_txn *txn, const struct seal *seal, uint64_t id, const struct attrs *open);
 hf_err index_remove(struct store_txn *txn, const struct seal *seal, uint64_t id, const struct attrs *open);
 
+/* For the store: each entry has its checksum for a value; those of earlier releases have nothing. */
+bool index_sound(struct hf_slice key, struct hf_slice value);
+
 /* Whether look-ups by this attribute can use the index. */
 bool index_covers(CK_ATTRIBUTE_TYPE type);
 

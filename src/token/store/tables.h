@@ -8,7 +8,7 @@
 enum store_table {
   STORE_META,    /* the token's header */
   STORE_OBJECTS, /* object id (u64, big-endian) -> record */
-  STORE_INDEX,   /* kind, digest of the value, object id -> nothing */
+  STORE_INDEX,   /* kind, digest of the value, object id -> a checksum of these */
 };
 
 extern const struct store_kind token_store_kind;
