@@ -9,7 +9,7 @@
 
 enum { CURVE_FORMS = 3 };
 
-/* The curves, one row each: libcrypto's name, bits, and CKA_EC_PARAMS (DER) in each form that it may have. */
+/* The curves, one row each: libcrypto's name, bits, and CKA_EC_PARAMS (DER) in each form that it may have; the first is ours. */
 struct curve {
   const char *name;
   CK_KEY_TYPE type; /* of its keys: CKK_EC, CKK_EC_EDWARDS */
@@ -19,9 +19,20 @@ struct curve {
 
 /* Fails with CURVE_NOT_SUPPORTED. */
 hf_err curve_find(CK_KEY_TYPE type, struct hf_slice params, const struct curve **ret_curve);
+/* By libcrypto's name of it. */
+hf_err curve_find_name(CK_KEY_TYPE type, const char *name, const struct curve **ret_curve);
 
 /* Checks what it is given: a point that is not on its curve, numbers that are no key give ATTRIBUTE_VALUE_INVALID. */
 hf_err key_decode(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key);
+
+/*
+ * Adds the parts of a key pair to the halves of its objects, as far as they lack them; either may be NULL. The key may be one
+ * of this token's libcrypto context or of any other.
+ */
+hf_err key_encode(CK_KEY_TYPE type, const EVP_PKEY *key, struct attr_halves *public, struct attr_halves *private);
+
+/* Which type of ours it is; false for others. */
+bool key_type_of(const EVP_PKEY *key, CK_KEY_TYPE *ret_type);
 
 /* The public key at a point of the curve of an EC key (its open half), the point bare or as a DER OCTET STRING. Fails as key_decode. */
 hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_peer);
@@ -32,8 +43,8 @@ hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, st
 hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_halves *public,
                         struct attr_halves *private);
 
-/* Adds what the token knows of a created key but its creator need not give: CKA_MODULUS_BITS, CKA_VALUE_LEN, the point's
- * DER form. Checks it by decoding. */
+/* Adds what the token knows of a created key but its creator need not give: CKA_MODULUS_BITS, CKA_VALUE_LEN, a private key's
+ * other parts, the point's DER form. Checks it by decoding. */
 hf_err key_complete(struct kind kind, struct attr_halves *halves);
 
 #endif
