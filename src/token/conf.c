@@ -43,9 +43,10 @@ static hf_err parse_u32(struct parser *p, const char *value, uint32_t min, uint3
 
 static hf_err parse_bool(struct parser *p, const char *value, bool *ret_bool)
 {
-  if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+  /* In any case, as SoftHSM2 reads it. */
+  if (strcasecmp(value, "true") != 0 && strcasecmp(value, "false") != 0)
     return conf_line_bad(p->line, "true or false");
-  *ret_bool = value[0] == 't';
+  *ret_bool = strcasecmp(value, "true") == 0;
   return HF_OK;
 }
 
@@ -156,14 +157,23 @@ static hf_err parse_line(const struct conf_line *line, void *arg)
   return HF_OK;
 }
 
-static hf_err parse_file(struct parser *p)
+hf_err conf_parse(struct hf_buf *text, mechanism_of_fn mechanism_of, struct token_conf *conf)
 {
-  HF_CLEANUP(hf_buf_free) struct hf_buf content = HF_BUF(CONF_MAX);
-  hf_err e = hf_file_read(p->conf->path, &content);
+  struct parser p = { .conf = conf, .mechanism_of = mechanism_of };
+  /* Behind it, lines would go unread. */
+  if (text->len && memchr(text->data, '\0', text->len))
+    return hf_fail(HF_ERR_CONFIG, "%s is no text: it has a byte of value zero", conf->path);
+  HF_TRY(hf_buf_add_u8(text, '\0'));
+  return conf_lines(conf->path, (char *)text->data, parse_line, &p);
+}
+
+static hf_err parse_file(mechanism_of_fn mechanism_of, struct token_conf *conf)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(CONF_MAX);
+  hf_err e = hf_file_read(conf->path, &text);
   if (hf_failed(e))
     return hf_fail(HF_ERR_CONFIG, "the token's configuration: %s", hf_err_context());
-  HF_TRY(hf_buf_add_u8(&content, '\0'));
-  return conf_lines(p->conf->path, (char *)content.data, parse_line, p);
+  return conf_parse(&text, mechanism_of, conf);
 }
 
 static const char *home_dir(void)
@@ -233,10 +243,8 @@ hf_err conf_load(mechanism_of_fn mechanism_of, struct token_conf *ret_conf)
   };
   default_tokendir(&conf);
   find_file(&conf);
-  if (conf.path[0]) {
-    struct parser p = { .conf = &conf, .mechanism_of = mechanism_of };
-    HF_TRY(parse_file(&p));
-  }
+  if (conf.path[0])
+    HF_TRY(parse_file(mechanism_of, &conf));
   *ret_conf = conf;
   return HF_OK;
 }

@@ -8,7 +8,7 @@
 #ifndef HF_TOKEN_CONF_H
 #define HF_TOKEN_CONF_H
 
-#include "base/error.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "holdfast/pkcs11.h"
 
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CONF_MECHANISMS_MAX = 128 };
+enum { CONF_MECHANISMS_MAX = 512 };
 
 struct token_conf {
   char path[PATH_MAX];     /* the file that was read; "" where there is none */
@@ -37,6 +37,10 @@ struct token_conf {
 
 /* mechanism_of resolves a name such as CKM_ECDSA; false where the token has no such mechanism. */
 hf_err conf_load(bool (*mechanism_of)(const char *name, CK_MECHANISM_TYPE *ret_type), struct token_conf *ret_conf);
+
+/* What the lines of a file say, over what conf holds; its path names it in errors. Cuts text up. Fails with CONFIG. */
+hf_err conf_parse(struct hf_buf *text, bool (*mechanism_of)(const char *name, CK_MECHANISM_TYPE *ret_type),
+                  struct token_conf *conf);
 
 /* Whether slots.mechanisms lets this one through. */
 bool conf_allows(const struct token_conf *conf, CK_MECHANISM_TYPE type);
