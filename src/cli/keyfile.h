@@ -43,8 +43,8 @@ enum cli_key_store_how {
 
 /*
  * Makes the private key object (token, private, sensitive, not extractable, sign; RSA: decrypt, unwrap) and, with CLI_KEY_PUBLIC
- * in how, the public one (token, verify; RSA: encrypt, wrap). Both or none. Fails with KEY_TYPE_INCONSISTENT where the key is
- * neither RSA nor EC nor Ed25519 nor Ed448.
+ * in how, the public one (token, verify; RSA: encrypt, wrap). X25519 and X448: derive in place of sign and verify. Both or none. Fails
+ * with KEY_TYPE_INCONSISTENT where the key is neither RSA nor EC nor DSA nor of RFC 8410's curves.
  */
 hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cli_key_name *name, unsigned how);
 

@@ -117,6 +117,18 @@ static hf_err add_rsa(struct attrs *attrs, EVP_PKEY *key, bool private)
   return HF_OK;
 }
 
+static hf_err add_dsa(struct attrs *attrs, EVP_PKEY *key, bool private)
+{
+  static const struct number_row numbers[] = {
+    { CKA_PRIME, OSSL_PKEY_PARAM_FFC_P },
+    { CKA_SUBPRIME, OSSL_PKEY_PARAM_FFC_Q },
+    { CKA_BASE, OSSL_PKEY_PARAM_FFC_G },
+  };
+  for (size_t i = 0; i < HF_ARRAY_LEN(numbers); i++)
+    HF_TRY(add_number_attr(attrs, numbers[i].type, key, numbers[i].param, 0));
+  return add_number_attr(attrs, CKA_VALUE, key, private ? OSSL_PKEY_PARAM_PRIV_KEY : OSSL_PKEY_PARAM_PUB_KEY, 0);
+}
+
 /* The curve's OID: what CKA_EC_PARAMS holds. */
 static hf_err add_curve(struct attrs *attrs, EVP_PKEY *key)
 {
@@ -153,30 +165,40 @@ static hf_err add_ec(struct attrs *attrs, EVP_PKEY *key, bool private)
                  : add_point(attrs, key, width);
 }
 
-/* Raw, as softhsm2-util has it. */
-static hf_err add_edwards(struct attrs *attrs, EVP_PKEY *key, bool private)
+/* RFC 8410's curves, by the last byte of their OIDs. The value raw, as softhsm2-util has it. */
+static hf_err add_raw(struct attrs *attrs, EVP_PKEY *key, bool private)
 {
-  static const uint8_t ed25519[] = { 0x06, 0x03, 0x2b, 0x65, 0x70 }, ed448[] = { 0x06, 0x03, 0x2b, 0x65, 0x71 };
-  uint8_t value[64];
+  static const struct {
+    const char *name;
+    uint8_t last;
+  } curves[] = { { "X25519", 0x6e }, { "X448", 0x6f }, { "ED25519", 0x70 }, { "ED448", 0x71 } };
+  uint8_t oid[] = { 0x06, 0x03, 0x2b, 0x65, 0 }, value[64];
   size_t len = sizeof(value);
-  HF_TRY(add(attrs, CKA_EC_PARAMS, EVP_PKEY_is_a(key, "ED448") ? ed448 : ed25519, sizeof(ed25519)));
+  for (size_t i = 0; i < HF_ARRAY_LEN(curves); i++)
+    if (EVP_PKEY_is_a(key, curves[i].name))
+      oid[sizeof(oid) - 1] = curves[i].last;
+  HF_TRY(add(attrs, CKA_EC_PARAMS, oid, sizeof(oid)));
   int ok = private ? EVP_PKEY_get_raw_private_key(key, value, &len) : EVP_PKEY_get_raw_public_key(key, value, &len);
   hf_err e = ok == 1 ? add(attrs, private ? CKA_VALUE : CKA_EC_POINT, value, len) : no_number("value");
   hf_wipe(value, sizeof(value));
   return e;
 }
 
+enum { SIGNS = 1 << 0, ENCRYPTS = 1 << 1, DERIVES = 1 << 2 };
+
 static const struct type_row {
   const char *name;
   CK_KEY_TYPE type;
-  CK_BBOOL encrypts;
-  CK_BBOOL derives;
+  unsigned can;
   hf_err (*add)(struct attrs *attrs, EVP_PKEY *key, bool private);
 } types[] = {
-  { "RSA", CKK_RSA, CK_TRUE, CK_FALSE, add_rsa },
-  { "EC", CKK_EC, CK_FALSE, CK_TRUE, add_ec },
-  { "ED25519", CKK_EC_EDWARDS, CK_FALSE, CK_FALSE, add_edwards },
-  { "ED448", CKK_EC_EDWARDS, CK_FALSE, CK_FALSE, add_edwards },
+  { "RSA", CKK_RSA, SIGNS | ENCRYPTS, add_rsa },
+  { "EC", CKK_EC, SIGNS | DERIVES, add_ec },
+  { "ED25519", CKK_EC_EDWARDS, SIGNS, add_raw },
+  { "ED448", CKK_EC_EDWARDS, SIGNS, add_raw },
+  { "X25519", CKK_EC_MONTGOMERY, DERIVES, add_raw },
+  { "X448", CKK_EC_MONTGOMERY, DERIVES, add_raw },
+  { "DSA", CKK_DSA, SIGNS, add_dsa },
 };
 
 static const struct type_row *type_of(EVP_PKEY *key)
@@ -192,15 +214,16 @@ static hf_err store(struct p11_session *session, EVP_PKEY *key, const struct cli
 {
   HF_CLEANUP(attrs_free) struct attrs attrs = ATTRS;
   const struct type_row *type = type_of(key);
+  CK_BBOOL signs = (type->can & SIGNS) != 0, encrypts = (type->can & ENCRYPTS) != 0;
+  /* A key that can do nothing else agrees on secrets whoever imports it. */
+  CK_BBOOL agrees = type->can & DERIVES && (derives || type->can == DERIVES);
   const struct bool_row private_bools[] = {
-    { CKA_TOKEN, CK_TRUE },         { CKA_PRIVATE, CK_TRUE },
-    { CKA_SENSITIVE, CK_TRUE },     { CKA_EXTRACTABLE, CK_FALSE },
-    { CKA_SIGN, CK_TRUE },          { CKA_DECRYPT, type->encrypts },
-    { CKA_UNWRAP, type->encrypts }, { CKA_DERIVE, derives && type->derives },
+    { CKA_TOKEN, CK_TRUE }, { CKA_PRIVATE, CK_TRUE },  { CKA_SENSITIVE, CK_TRUE }, { CKA_EXTRACTABLE, CK_FALSE },
+    { CKA_SIGN, signs },    { CKA_DECRYPT, encrypts }, { CKA_UNWRAP, encrypts },   { CKA_DERIVE, agrees },
   };
   const struct bool_row public_bools[] = {
-    { CKA_TOKEN, CK_TRUE },          { CKA_PRIVATE, CK_FALSE },    { CKA_VERIFY, CK_TRUE },
-    { CKA_ENCRYPT, type->encrypts }, { CKA_WRAP, type->encrypts },
+    { CKA_TOKEN, CK_TRUE },    { CKA_PRIVATE, CK_FALSE }, { CKA_VERIFY, signs },
+    { CKA_ENCRYPT, encrypts }, { CKA_WRAP, encrypts },
   };
   HF_TRY(add_ulong(&attrs, CKA_CLASS, private ? CKO_PRIVATE_KEY : CKO_PUBLIC_KEY));
   HF_TRY(add_ulong(&attrs, CKA_KEY_TYPE, type->type));
@@ -217,7 +240,7 @@ hf_err cli_key_store(struct p11_session *session, EVP_PKEY *key, const struct cl
 {
   if (!type_of(key))
     return hf_hint(hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s", EVP_PKEY_get0_type_name(key)),
-                   "Import an RSA, EC or Edwards-curve key.");
+                   "Import an RSA, EC, Edwards-curve, Montgomery-curve or DSA key.");
   CK_OBJECT_HANDLE private_key, public_key;
   HF_TRY(store(session, key, name, true, how & CLI_KEY_DERIVES, &private_key));
   hf_err e = how & CLI_KEY_PUBLIC ? store(session, key, name, false, false, &public_key) : HF_OK;

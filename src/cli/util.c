@@ -7,6 +7,7 @@
 #include "identity/program.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 
 enum { PIN_MIN = 4, PIN_MAX = 255 };
@@ -23,10 +24,17 @@ static const char usage[] = "Support tool for PKCS#11\n"
                             "                    The file must be in PKCS#8-format.\n"
                             "                    Use with --slot or --token or --serial, --file-pin,\n"
                             "                    --label, --id, --no-public-key, and --pin.\n"
+                            "  --import-type <type>\n"
+                            "                    Import something else. What the file holds:\n"
+                            "                        keypair [default]: a key pair, PKCS#8 in PEM\n"
+                            "                        aes: an AES key, as it is\n"
+                            "                        cert: an X.509 certificate in PEM\n"
                             "  --init-token      Initialize the token at a given slot.\n"
                             "                    Use with --slot or --token or --serial or --free,\n"
                             "                    --label, --so-pin, and --pin.\n"
                             "                    WARNING: Any content in token will be erased.\n"
+                            "  --show-config default-pkcs11-lib\n"
+                            "                    Show the PKCS#11 library that is used without --module.\n"
                             "  --show-slots      Display all the available slots.\n"
                             "  -v                Show version info.\n"
                             "  --version         Show version info.\n"
@@ -85,6 +93,10 @@ static bool ask_once(const char *title, const char *prompt, struct hf_secret **r
   HF_CLEANUP(hf_secret_freep) struct hf_secret *first = NULL, *second = NULL;
   printf("=== %s (%d-%d characters) ===\n", title, PIN_MIN, PIN_MAX);
   snprintf(text, sizeof(text), "Please enter %s: ", prompt);
+  if (!isatty(STDIN_FILENO)) {
+    fputs(text, stdout);
+    return false;
+  }
   hf_err e = cli_ask_secret(stdout, text, &first);
   if (hf_failed(e) && e.code != HF_ERR_PIN_LEN_RANGE)
     return false;
@@ -110,8 +122,6 @@ bool util_pin(char *given, const char *title, const char *prompt, struct hf_secr
   size_t len = given ? strlen(given) : 0;
   if (len >= PIN_MIN && len <= PIN_MAX)
     return !hf_failed(cli_secret_from_arg(given, ret_pin));
-  if (!isatty(STDIN_FILENO))
-    return false;
   *ret_pin = NULL;
   while (!*ret_pin)
     if (!ask_once(title, prompt, ret_pin))
@@ -119,16 +129,31 @@ bool util_pin(char *given, const char *title, const char *prompt, struct hf_secr
   return true;
 }
 
-static int open_module(struct util *util)
+static hf_err find_module(const char *named, char *out, size_t size)
 {
-  const char *named = util->values[UTIL_MODULE];
-  hf_err e = HF_OK;
   if (!named)
     named = getenv("HOLDFAST_MODULE");
-  if (named)
-    snprintf(util->module_path, sizeof(util->module_path), "%s", named);
-  else
-    e = program_own_module(util->module_path, sizeof(util->module_path));
+  if (!named)
+    return program_own_module(out, size);
+  snprintf(out, size, "%s", named);
+  return HF_OK;
+}
+
+static int show_config(const char *name)
+{
+  char path[PATH_MAX];
+  if (strcmp(name, "default-pkcs11-lib") != 0)
+    return util_fail("Invalid configuration key '%s'", name);
+  hf_err e = find_module(NULL, path, sizeof(path));
+  if (hf_failed(e))
+    return util_fail_why(e, "Could not find the PKCS#11 library.");
+  puts(path);
+  return 0;
+}
+
+static int open_module(struct util *util)
+{
+  hf_err e = find_module(util->values[UTIL_MODULE], util->module_path, sizeof(util->module_path));
   if (!hf_failed(e))
     e = p11_module_open(util->module_path, &util->module);
   if (!hf_failed(e))
@@ -196,6 +221,8 @@ static int run(int argc, char **argv)
       return print_and_end(usage, 0);
     if (c == 'v' || c == 0x100 + UTIL_VERSION)
       return print_and_end(HF_VERSION "\n", 0);
+    if (c == 0x100 + UTIL_SHOW_CONFIG)
+      return show_config(optarg);
     util.values[c - 0x100] = optarg ? optarg : given;
   }
   return run_action(&util);

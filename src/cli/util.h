@@ -17,12 +17,14 @@
   X(HELP, "help", 0)                   \
   X(ID, "id", 1)                       \
   X(IMPORT, "import", 1)               \
+  X(IMPORT_TYPE, "import-type", 1)     \
   X(INIT_TOKEN, "init-token", 0)       \
   X(LABEL, "label", 1)                 \
   X(MODULE, "module", 1)               \
   X(NO_PUBLIC_KEY, "no-public-key", 0) \
   X(PIN, "pin", 1)                     \
   X(SERIAL, "serial", 1)               \
+  X(SHOW_CONFIG, "show-config", 1)     \
   X(SHOW_SLOTS, "show-slots", 0)       \
   X(SLOT, "slot", 1)                   \
   X(SO_PIN, "so-pin", 1)               \
@@ -49,6 +51,9 @@ int util_fail_why(hf_err e, const char *fmt, ...) __attribute__((format(printf, 
 
 /* The PIN that was given if its length will do, else asked for on a terminal. False: none. */
 bool util_pin(char *given, const char *title, const char *prompt, struct hf_secret **ret_pin);
+
+/* --serial and --token fit their fields; else 1 after telling which does not. */
+int util_check_lengths(const struct util *util);
 
 /* By --slot, --free (where allowed), --serial and --token. 0, or 1 after telling why not. */
 int util_find_slot(const struct util *util, bool free_allowed, CK_SLOT_ID *ret_slot);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/key.h"
+#include "base/file.h"
 #include "cli/keyfile.h"
 #include "cli/pin.h"
 #include "cli/util.h"
+#include "identity/chain.h"
+#include "identity/install.h"
+#include "p11/object.h"
 
 static int parse_id(const char *hex, struct hf_buf *id)
 {
@@ -38,12 +41,21 @@ static int log_in(struct util *util, CK_SLOT_ID slot, struct p11_session **ret_s
   return 0;
 }
 
-static int check_id(struct p11_session *session, const struct hf_buf *id)
+/* That no object of this class has the id. */
+static int check_id(struct p11_session *session, const char *class, const struct hf_buf *id)
 {
-  hf_err e = cli_key_id_check(session, id);
-  if (e.code == HF_ERR_ID_EXISTS)
-    return util_fail("The ID is already assigned to another object. Use --force to override this message.");
-  return hf_failed(e) ? util_fail_why(e, "Could not prepare the object search.") : 0;
+  HF_CLEANUP(uri_free) struct uri uri = { 0 };
+  struct p11_object *objects = NULL;
+  size_t count = 0;
+  hf_err e = uri_set(&uri, URI_ID, id->data, id->len);
+  if (!hf_failed(e))
+    e = uri_set(&uri, URI_TYPE, class, strlen(class));
+  if (!hf_failed(e))
+    e = p11_object_list(session, &uri, &objects, &count);
+  p11_object_list_free(objects, count);
+  if (hf_failed(e))
+    return util_fail_why(e, "Could not prepare the object search.");
+  return count ? util_fail("The ID is already assigned to another object. Use --force to override this message.") : 0;
 }
 
 static int import_aes(struct util *util, struct p11_session *session, const struct cli_key_name *name)
@@ -53,6 +65,8 @@ static int import_aes(struct util *util, struct p11_session *session, const stru
   hf_err e = cli_key_file_read(util->values[UTIL_IMPORT], &value, &unused);
   if (hf_failed(e))
     return util_fail("Could not open the secret key file.");
+  if (value.len == 0)
+    return util_fail("Could not read the secret key file.");
   e = cli_aes_store(session, &value, name);
   return hf_failed(e)
              ? util_fail_why(e, "Could not save the secret key in the token. Maybe the algorithm is not supported.")
@@ -96,12 +110,53 @@ static int import_pair(struct util *util, struct p11_session *session, const str
   return 0;
 }
 
+static int import_certificate(struct util *util, struct p11_session *session, const struct cli_key_name *name)
+{
+  const char *path = util->values[UTIL_IMPORT];
+  HF_CLEANUP(hf_buf_free) struct hf_buf pem = HF_BUF(CLI_KEY_FILE_MAX);
+  HF_CLEANUP(chain_freep) STACK_OF(X509) *chain = NULL;
+  CK_OBJECT_HANDLE made;
+  if (hf_failed(hf_file_read(path, &pem)))
+    return util_fail("Could not open the certificate file: %s", path);
+  if (hf_failed(chain_parse(hf_slice(pem.data, pem.len), path, &chain)))
+    return util_fail("Could not read the certificate file: %s", path);
+  hf_err e = install_object(session, sk_X509_value(chain, 0), hf_slice(name->label, strlen(name->label)),
+                            hf_slice(name->id, name->id_len), &made);
+  if (hf_failed(e))
+    return util_fail_why(e, "Could not save the certificate in the token.");
+  printf("The certificate with label=%s has been imported.\n", name->label);
+  return 0;
+}
+
+static const struct import_row {
+  const char *type;
+  const char *class; /* whose id must be free; NULL: none */
+  int (*import)(struct util *util, struct p11_session *session, const struct cli_key_name *name);
+} imports[] = {
+  { "keypair", "private", import_pair },
+  { "aes", NULL, import_aes },
+  { "cert", "cert", import_certificate },
+};
+
+static const struct import_row *find_import(const struct util *util)
+{
+  const char *type = util->values[UTIL_IMPORT_TYPE];
+  if (!type)
+    type = util->values[UTIL_AES] ? "aes" : imports[0].type;
+  for (size_t i = 0; i < HF_ARRAY_LEN(imports); i++)
+    if (strcmp(imports[i].type, type) == 0)
+      return &imports[i];
+  util_fail("Invalid import type '%s'", type);
+  return NULL;
+}
+
 int util_import(struct util *util)
 {
   HF_CLEANUP(p11_session_closep) struct p11_session *session = NULL;
   HF_CLEANUP(hf_buf_free) struct hf_buf id = HF_BUF(URI_MAX / 3);
   CK_SLOT_ID slot;
-  int status = util_find_slot(util, false, &slot);
+  const struct import_row *row = find_import(util);
+  int status = row ? util_find_slot(util, false, &slot) : 1;
   if (status)
     return status;
   if (!util->values[UTIL_LABEL])
@@ -111,10 +166,9 @@ int util_import(struct util *util)
   status = parse_id(util->values[UTIL_ID], &id);
   if (!status)
     status = log_in(util, slot, &session);
-  if (!status && !util->values[UTIL_FORCE])
-    status = check_id(session, &id);
+  if (!status && row->class && !util->values[UTIL_FORCE])
+    status = check_id(session, row->class, &id);
   if (status)
     return status;
-  struct cli_key_name name = { util->values[UTIL_LABEL], id.data, id.len };
-  return util->values[UTIL_AES] ? import_aes(util, session, &name) : import_pair(util, session, &name);
+  return row->import(util, session, &(struct cli_key_name){ util->values[UTIL_LABEL], id.data, id.len });
 }

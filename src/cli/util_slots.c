@@ -61,6 +61,14 @@ static hf_err find_free(const struct util *util, CK_SLOT_ID *ret_slot, size_t *r
   return HF_OK;
 }
 
+int util_check_lengths(const struct util *util)
+{
+  const char *serial = util->values[UTIL_SERIAL], *label = util->values[UTIL_TOKEN];
+  if (serial && strlen(serial) > 16)
+    return util_fail("--serial is too long.");
+  return label && strlen(label) > 32 ? util_fail("--token is too long.") : 0;
+}
+
 int util_find_slot(const struct util *util, bool free_allowed, CK_SLOT_ID *ret_slot)
 {
   const char *serial = util->values[UTIL_SERIAL], *label = util->values[UTIL_TOKEN];
@@ -72,10 +80,8 @@ int util_find_slot(const struct util *util, bool free_allowed, CK_SLOT_ID *ret_s
         free_allowed
             ? "A slot/token must be supplied. Use --slot <number>, --serial <serial>, --token <label>, or --free"
             : "A slot/token must be supplied. Use --slot <number>, --serial <serial>, or --token <label>");
-  if (serial && strlen(serial) > 16)
-    return util_fail("--serial is too long.");
-  if (label && strlen(label) > 32)
-    return util_fail("--token is too long.");
+  if (util_check_lengths(util))
+    return 1;
   struct p11_token token = { .slot = 0 };
   size_t count = 0;
   hf_err e = free_token ? find_free(util, &token.slot, &count) : util_match(util, say_slot, &token, &count);

@@ -102,6 +102,8 @@ int util_delete_token(struct util *util)
   char dir[PATH_MAX] = "";
   if (!util->values[UTIL_SERIAL] && !util->values[UTIL_TOKEN])
     return util_fail("A token must be supplied. Use --serial <serial> or --token <label>");
+  if (util_check_lengths(util))
+    return 1;
   const struct holdfast_token_ext *ext = p11_module_ext(util->module);
   if (!ext)
     return util_fail("The module %s cannot delete tokens. Use that HSM's own tool; --init-token --token at least "

@@ -87,8 +87,8 @@ static hf_err read_fields(const X509 *certificate, struct fields *fields)
   return add_der(len, der, &fields->serial);
 }
 
-static hf_err create(struct p11_session *session, const struct fields *fields, const struct p11_object *key,
-                     CK_OBJECT_HANDLE *ret_object)
+static hf_err create(struct p11_session *session, const struct fields *fields, struct hf_slice label,
+                     struct hf_slice id, CK_OBJECT_HANDLE *ret_object)
 {
   CK_OBJECT_CLASS object_class = CKO_CERTIFICATE;
   CK_CERTIFICATE_TYPE type = CKC_X_509;
@@ -98,14 +98,24 @@ static hf_err create(struct p11_session *session, const struct fields *fields, c
     { CKA_CERTIFICATE_TYPE, &type, sizeof(type) },
     { CKA_TOKEN, &yes, sizeof(yes) },
     { CKA_PRIVATE, &no, sizeof(no) },
-    { CKA_ID, key->id.data, key->id.len },
-    { CKA_LABEL, key->label.data, key->label.len },
+    { CKA_ID, (void *)(uintptr_t)id.data, id.len },
+    { CKA_LABEL, (void *)(uintptr_t)label.data, label.len },
     { CKA_SUBJECT, fields->subject.data, fields->subject.len },
     { CKA_ISSUER, fields->issuer.data, fields->issuer.len },
     { CKA_SERIAL_NUMBER, fields->serial.data, fields->serial.len },
     { CKA_VALUE, fields->value.data, fields->value.len },
   };
   return p11_object_create(session, attrs, HF_ARRAY_LEN(attrs), ret_object);
+}
+
+#define FIELDS ((struct fields){ HF_BUF(DER_MAX), HF_BUF(DER_MAX), HF_BUF(DER_MAX), HF_BUF(DER_MAX) })
+
+hf_err install_object(struct p11_session *session, const X509 *certificate, struct hf_slice label, struct hf_slice id,
+                      CK_OBJECT_HANDLE *ret_object)
+{
+  HF_CLEANUP(fields_free) struct fields fields = FIELDS;
+  HF_TRY(read_fields(certificate, &fields));
+  return create(session, &fields, label, id, ret_object);
 }
 
 static hf_err is_value(struct p11_session *session, CK_OBJECT_HANDLE object, const struct hf_buf *value, bool *ret_is)
@@ -171,15 +181,15 @@ hf_err install_in_token(const struct config *config, const char *module_path, co
   HF_CLEANUP(uri_free) struct uri uri = { 0 };
   HF_CLEANUP(hsm_close) struct hsm hsm = { 0 };
   HF_CLEANUP(p11_object_free) struct p11_object key = { 0 };
-  HF_CLEANUP(fields_free)
-  struct fields fields = { HF_BUF(DER_MAX), HF_BUF(DER_MAX), HF_BUF(DER_MAX), HF_BUF(DER_MAX) };
+  HF_CLEANUP(fields_free) struct fields fields = FIELDS;
   CK_OBJECT_HANDLE made;
   HF_TRY(read_fields(sk_X509_value(chain, 0), &fields));
   HF_TRY(uri_parse(key_uri, &uri));
   HF_TRY(uri_set(&uri, URI_TYPE, "private", strlen("private")));
   HF_TRY(hsm_open(config, module_path, &uri, P11_READ_WRITE, &hsm));
   HF_TRY(p11_object_find(hsm.session, &uri, &key));
-  HF_TRY(create(hsm.session, &fields, &key, &made));
+  HF_TRY(
+      create(hsm.session, &fields, hf_slice(key.label.data, key.label.len), hf_slice(key.id.data, key.id.len), &made));
   hf_err e = clean_up(hsm.session, &key, &fields.value);
   if (hf_failed(e))
     return take_back(hsm.session, made, e);

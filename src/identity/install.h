@@ -23,6 +23,10 @@ hf_err install_file(const struct config *config, const STACK_OF(X509) * chain);
 hf_err install_in_token(const struct config *config, const char *module_path, const char *key_uri,
                         const STACK_OF(X509) * chain, struct hf_buf *ret_uri);
 
+/* The certificate as a public object of this label and id. Fails as p11_object_create does. */
+hf_err install_object(struct p11_session *session, const X509 *certificate, struct hf_slice label, struct hf_slice id,
+                      CK_OBJECT_HANDLE *ret_object);
+
 /* Removes the one that device.cert_path names; never a key. *ret_removed false where there was none. */
 hf_err install_remove(const struct config *config, const char *module_path, bool *ret_removed);
 

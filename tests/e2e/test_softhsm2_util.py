@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from terminal import converse
+
 pytestmark = [
     pytest.mark.modules("softhsm2"),
     pytest.mark.skipif(not shutil.which("softhsm2-util"), reason="softhsm2-util is not installed (package softhsm2)"),
@@ -59,8 +61,26 @@ SCRIPT = [
     ["--import", "rsa.pem", *IMPORT, "--id", "05", "--no-public-key"],
     ["--import", "rsa.pem", *IMPORT, "--id", "06"],
     ["--import", "ed25519.pem", *IMPORT, "--id", "07"],
+    ["--import", "ed448.pem", *IMPORT, "--id", "0a"],
+    ["--import", "dsa.pem", *IMPORT, "--id", "0b"],
+    ["--import", "dh.pem", *IMPORT, "--id", "0c"],
+    ["--import", "rsa-pss.pem", *IMPORT, "--id", "0c"],
+    ["--import", "secp256k1.pem", *IMPORT, "--id", "0d"],
     ["--import", "none", "--aes", *IMPORT, "--id", "08"],
+    ["--import", "empty", "--aes", *IMPORT, "--id", "08"],
     ["--import", "aes", "--aes", *IMPORT, "--id", "09"],
+    # Nothing but a private key makes an id one that is taken.
+    ["--import", "aes", "--aes", *IMPORT, "--id", "09"],
+    ["--import", "aes", "--aes", *IMPORT, "--id", "01"],
+    ["--import", "ec.pem", *IMPORT, "--id", "09"],
+    ["--import", "ec.pem", "--serial", "x" * 17, "--label", "k", "--id", "01", "--pin", "1234"],
+    ["--import", "ec.pem", "--token", "x" * 33, "--label", "k", "--id", "01", "--pin", "1234"],
+    ["--import", "ec.pem", "--token", "b", "--serial", "none", "--label", "k", "--id", "01", "--pin", "1234"],
+    ["--import", "ec.pem", "--token", "b", "--label", "k", "--id", "0f", "--pin", "123"],
+    ["--init-token", "--free", "--slot", "0", "--label", "d", *INIT],
+    ["--init-token", "--free", "--label", "d", "--so-pin", "123", "--pin", "1234"],
+    ["--delete-token", "--token", "x" * 33],
+    ["--delete-token", "--serial", "x" * 17],
     ["--delete-token"],
     ["--module", "/nowhere/x.so", "--show-slots"],
 ]
@@ -70,15 +90,22 @@ SCRIPT = [
 def keys(run, workdir):
     run("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.pem")
     run("openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.pem")
-    run("openssl genpkey -algorithm ED25519 -out ed25519.pem")
+    for name in ["ed25519", "ed448", "rsa-pss"]:
+        run(f"openssl genpkey -algorithm {name} -out {name}.pem")
+    run("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp256k1 -out secp256k1.pem")
+    run("openssl genpkey -genparam -algorithm DSA -pkeyopt dsa_paramgen_bits:1024 -out dsa.param")
+    run("openssl genpkey -paramfile dsa.param -out dsa.pem")
+    run("openssl genpkey -algorithm DH -pkeyopt group:ffdhe2048 -out dh.pem")
     run("openssl ec -in ec.pem -out traditional.pem")
     run("openssl pkcs8 -topk8 -in ec.pem -passout pass:secret -out encrypted.pem")
     (workdir / "text").write_text("no key\n")
     (workdir / "aes").write_bytes(bytes(16))
+    (workdir / "empty").touch()
 
 
 def comparable(text):
-    """Without what is random (serials, and slots made of them) or says whose program it is."""
+    """Without what is random (serials, and slots made of them), says whose program it is, or is later than Debian's."""
+    text = re.sub(r"^  --(import-type|show-config) .*\n(    .*\n)+", "", text, flags=re.M)
     text = re.sub(r"\b[0-9a-f]{16}\b", "SERIAL", text)
     text = re.sub(r"(slot ID 0x)[0-9a-f]{3,8} *$", r"\1N", text, flags=re.M)
     text = re.sub(r"([Ss]lot )\d{3,}", r"\1N", text)
@@ -112,6 +139,74 @@ def test_side_by_side(run, workdir, env, holdfast, module, keys, token_conf):
         assert got[2].startswith(theirs[2].splitlines(True)[0] if theirs[2] else ""), args
         assert bool(got[2]) == bool(theirs[2]), args
     assert objects == expected_objects
+
+
+def pad_less(shown):
+    """Without the asterisks, one for each character of the PIN, that the original shows."""
+    return re.sub(r"PIN: \*+", "PIN: ", comparable(shown))
+
+
+SO, USER = ("SO PIN: ", "12345"), ("user PIN: ", "1234")
+TALKS = [
+    (["--init-token", "--free", "--label", "a"], [SO, SO, USER, USER]),
+    # Too short; then not the same twice.
+    (["--init-token", "--free", "--label", "a"], [("SO PIN: ", "123"), SO, ("reenter SO PIN: ", "54321"), SO, SO, USER, USER]),
+    # An option's PIN of a length that will not do is asked for.
+    (["--init-token", "--free", "--label", "a", "--so-pin", "123", "--pin", "1234"], [SO, SO]),
+    (["--init-token", "--free", "--label", "a", "--so-pin", "12345", "--pin", "x" * 256], [USER, USER]),
+    (["--init-token", "--token", "t", "--label", "b", "--pin", "1234"], [("SO PIN: ", "99999"), ("SO PIN: ", "99999")]),
+    (["--init-token", "--token", "t", "--label", "t", "--pin", "1234"], [SO, SO]),
+    (["--import", "ec.pem", "--token", "t", "--label", "k", "--id", "01"], [USER, USER]),
+    (["--import", "ec.pem", "--token", "t", "--label", "k", "--id", "02"], [("user PIN: ", "9999"), ("user PIN: ", "9999")]),
+    (["--import", "aes", "--aes", "--token", "t", "--label", "k", "--id", "01"], [USER, USER]),
+    (["--import", "ec.pem", "--slot", "77", "--label", "k", "--id", "01"], []),
+]
+
+
+def test_on_a_terminal(run, workdir, env, holdfast, module, keys, token_conf):
+    program = workdir / "bin/softhsm2-util"
+    program.parent.mkdir()
+    program.symlink_to(holdfast)
+    env["HOLDFAST_MODULE"] = str(module)
+    outcomes = []
+    for util in [shutil.which("softhsm2-util"), program]:
+        run([util, "--init-token", "--free", "--label", "t", *INIT])
+        talks = [converse([util, *args], answers, env=env, cwd=workdir) for args, answers in TALKS]
+        outcomes.append([(status, pad_less(shown)) for status, shown in talks])
+        shutil.rmtree(token_conf.tokendir)
+        token_conf.tokendir.mkdir()
+    for talk, theirs, ours in zip(TALKS, *outcomes):
+        assert ours[0] == theirs[0] and ours[1].startswith(theirs[1]), talk
+
+
+@pytest.mark.modules("ours", "softhsm2")
+def test_import_what_later_ones_import(run, workdir, env, holdfast, module, keys, pki, token_conf):
+    """softhsm2-util 2.7's: certificates, and the type by its name. A pipe that holds a key and then a certificate has both."""
+    util = [holdfast, "softhsm2-util", "--module", module]
+    run([*util, "--init-token", "--free", "--label", "b", *INIT])
+    key, cert = pki.key_and_cert("device")
+    both = workdir / "both.pem"
+    both.write_text(key.read_text() + cert.read_text())
+    add = lambda path, *args, **how: run([*util, "--import", path, *IMPORT, *args], **how)
+    run(["sh", "-c", f"cat {both} | {holdfast} softhsm2-util --module {module} --import /dev/stdin {' '.join(IMPORT)} --id 0b"])
+    assert "The certificate with label=k has been imported." in add(both, "--id", "0b", "--import-type", "cert").stdout
+    again = add(both, "--id", "0b", "--import-type", "cert", code=1).stderr
+    assert again == "ERROR: The ID is already assigned to another object. Use --force to override this message.\n"
+    add(both, "--id", "0b", "--import-type", "cert", "--force")
+    assert add("text", "--id", "0c", "--import-type", "cert", code=1).stderr == "ERROR: Could not read the certificate file: text\n"
+    assert add("none", "--id", "0c", "--import-type", "cert", code=1).stderr == "ERROR: Could not open the certificate file: none\n"
+    assert add("ec.pem", "--id", "0c", "--import-type", "pgp", code=1).stderr == "ERROR: Invalid import type 'pgp'\n"
+    listed = run(["pkcs11-tool", "--module", module, "--token-label", "b", "--login", "--pin", "1234", "--list-objects"]).stdout
+    assert listed.count("Certificate Object; type = X.509 cert") == 2 and listed.count("Private Key Object") == 1
+    run(["pkcs11-tool", "--module", module, "--token-label", "b", "--read-object", "--type", "cert", "--id", "0b", "-o", "out.der"])
+    run(["openssl", "x509", "-in", cert, "-outform", "DER", "-out", "cert.der"])
+    assert (workdir / "out.der").read_bytes() == (workdir / "cert.der").read_bytes()
+
+
+def test_show_config(run, holdfast, module):
+    util = [holdfast, "softhsm2-util", "--show-config"]
+    assert run([*util, "default-pkcs11-lib"], extra_env={"HOLDFAST_MODULE": str(module)}).stdout == f"{module}\n"
+    assert run([*util, "other"], code=1).stderr == "ERROR: Invalid configuration key 'other'\n"
 
 
 def test_an_unknown_option_is_an_error(run, workdir, holdfast, module):
