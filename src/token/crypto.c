@@ -10,15 +10,31 @@
 
 enum { NONCE_BYTES = 12, TAG_BYTES = 16 };
 
+static const char *const md_names[] = {
+  "SHA1",       "SHA224",   "SHA256",   "SHA384",   "SHA512",   "SHA512-224",
+  "SHA512-256", "SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512",
+};
+
+#define AES(mode) "AES-128-" mode, "AES-192-" mode, "AES-256-" mode
+
+static const char *const cipher_names[] = {
+  AES("ECB"),    AES("CBC"),    AES("CBC-CTS"), AES("CTR"),     AES("OFB"),  AES("CFB"),
+  AES("CFB1"),   AES("CFB8"),   AES("GCM"),     AES("CCM"),     AES("WRAP"), AES("WRAP-PAD"),
+  "AES-128-XTS", "AES-256-XTS", "DES-EDE3-ECB", "DES-EDE3-CBC", "ChaCha20",  "ChaCha20-Poly1305",
+};
+
+static const char *const mac_names[] = { "HMAC", "CMAC", "Poly1305" };
+
 static struct {
   OSSL_LIB_CTX *ctx;
   OSSL_PROVIDER *provider;
-  EVP_CIPHER *gcm;
+  const EVP_CIPHER *gcm;
   EVP_MAC *hmac;
-  EVP_MD *sha256, *md[5];
+  const EVP_MD *sha256;
+  EVP_MD *mds[HF_ARRAY_LEN(md_names)];
+  EVP_CIPHER *ciphers[HF_ARRAY_LEN(cipher_names)];
+  EVP_MAC *macs[HF_ARRAY_LEN(mac_names)];
 } crypto;
-
-static const char *const md_names[HF_ARRAY_LEN(crypto.md)] = { "SHA1", "SHA224", "SHA256", "SHA384", "SHA512" };
 
 static atomic_bool gone;
 
@@ -34,14 +50,28 @@ bool crypto_gone(void)
 
 static void free_all(void)
 {
-  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.md); i++)
-    EVP_MD_free(crypto.md[i]);
-  EVP_MD_free(crypto.sha256);
-  EVP_MAC_free(crypto.hmac);
-  EVP_CIPHER_free(crypto.gcm);
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.mds); i++)
+    EVP_MD_free(crypto.mds[i]);
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.ciphers); i++)
+    EVP_CIPHER_free(crypto.ciphers[i]);
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.macs); i++)
+    EVP_MAC_free(crypto.macs[i]);
   if (crypto.provider)
     OSSL_PROVIDER_unload(crypto.provider);
   OSSL_LIB_CTX_free(crypto.ctx);
+}
+
+/* What this libcrypto lacks stays NULL. */
+static void fetch_all(void)
+{
+  ERR_set_mark();
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.mds); i++)
+    crypto.mds[i] = EVP_MD_fetch(crypto.ctx, md_names[i], NULL);
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.ciphers); i++)
+    crypto.ciphers[i] = EVP_CIPHER_fetch(crypto.ctx, cipher_names[i], NULL);
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.macs); i++)
+    crypto.macs[i] = EVP_MAC_fetch(crypto.ctx, mac_names[i], NULL);
+  ERR_pop_to_mark();
 }
 
 hf_err crypto_start(void)
@@ -53,16 +83,12 @@ hf_err crypto_start(void)
   crypto.ctx = OSSL_LIB_CTX_new();
   if (crypto.ctx)
     crypto.provider = OSSL_PROVIDER_load(crypto.ctx, "default");
-  bool complete = crypto.provider != NULL;
-  if (complete) {
-    crypto.gcm = EVP_CIPHER_fetch(crypto.ctx, "AES-256-GCM", NULL);
-    crypto.hmac = EVP_MAC_fetch(crypto.ctx, "HMAC", NULL);
-    crypto.sha256 = EVP_MD_fetch(crypto.ctx, "SHA256", NULL);
-    complete = crypto.gcm && crypto.hmac && crypto.sha256;
-    for (size_t i = 0; i < HF_ARRAY_LEN(crypto.md); i++)
-      complete &= (crypto.md[i] = EVP_MD_fetch(crypto.ctx, md_names[i], NULL)) != NULL;
-  }
-  if (complete)
+  if (crypto.provider)
+    fetch_all();
+  crypto.gcm = crypto_cipher("AES-256-GCM");
+  crypto.hmac = crypto_mac_alg("HMAC");
+  crypto.sha256 = crypto_md("SHA256");
+  if (crypto.gcm && crypto.hmac && crypto.sha256)
     return HF_OK;
   hf_err e = crypto_fail(HF_ERR_INTERNAL, "loading libcrypto's default provider");
   free_all();
@@ -81,12 +107,31 @@ OSSL_LIB_CTX *crypto_ctx(void)
   return crypto.ctx;
 }
 
+/* Where it stands among names; count where it does not. */
+static size_t place_of(const char *name, const char *const *names, size_t count)
+{
+  size_t i = 0;
+  while (i < count && strcmp(names[i], name) != 0)
+    i++;
+  return i;
+}
+
 const EVP_MD *crypto_md(const char *name)
 {
-  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.md); i++)
-    if (strcmp(md_names[i], name) == 0)
-      return crypto.md[i];
-  return NULL;
+  size_t i = place_of(name, md_names, HF_ARRAY_LEN(md_names));
+  return i < HF_ARRAY_LEN(md_names) ? crypto.mds[i] : NULL;
+}
+
+const EVP_CIPHER *crypto_cipher(const char *name)
+{
+  size_t i = place_of(name, cipher_names, HF_ARRAY_LEN(cipher_names));
+  return i < HF_ARRAY_LEN(cipher_names) ? crypto.ciphers[i] : NULL;
+}
+
+EVP_MAC *crypto_mac_alg(const char *name)
+{
+  size_t i = place_of(name, mac_names, HF_ARRAY_LEN(mac_names));
+  return i < HF_ARRAY_LEN(mac_names) ? crypto.macs[i] : NULL;
 }
 
 hf_err crypto_fail(enum hf_code code, const char *doing)

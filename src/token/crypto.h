@@ -30,8 +30,10 @@ bool crypto_gone(void);
 
 OSSL_LIB_CTX *crypto_ctx(void);
 
-/* The digest by its name ("SHA256"), out of those fetched at the start; NULL for others. */
+/* By libcrypto's name ("SHA256", "AES-128-GCM", "HMAC"), out of those fetched at the start; NULL for others, and where it has none. */
 const EVP_MD *crypto_md(const char *name);
+const EVP_CIPHER *crypto_cipher(const char *name);
+EVP_MAC *crypto_mac_alg(const char *name);
 
 hf_err crypto_random(void *ret_data, size_t len);
 

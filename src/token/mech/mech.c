@@ -14,17 +14,25 @@ static struct {
   size_t count;
 } usable;
 
-/* clang-format off */
+#define NO_MGF CK_UNAVAILABLE_INFORMATION
+
 static const struct {
   CK_MECHANISM_TYPE hash;
   CK_RSA_PKCS_MGF_TYPE mgf;
   const char *name;
 } hashes[] = {
-  { CKM_SHA_1, CKG_MGF1_SHA1, "SHA1" },       { CKM_SHA224, CKG_MGF1_SHA224, "SHA224" },
-  { CKM_SHA256, CKG_MGF1_SHA256, "SHA256" },  { CKM_SHA384, CKG_MGF1_SHA384, "SHA384" },
+  { CKM_SHA_1, CKG_MGF1_SHA1, "SHA1" },
+  { CKM_SHA224, CKG_MGF1_SHA224, "SHA224" },
+  { CKM_SHA256, CKG_MGF1_SHA256, "SHA256" },
+  { CKM_SHA384, CKG_MGF1_SHA384, "SHA384" },
   { CKM_SHA512, CKG_MGF1_SHA512, "SHA512" },
+  { CKM_SHA512_224, NO_MGF, "SHA512-224" },
+  { CKM_SHA512_256, NO_MGF, "SHA512-256" },
+  { CKM_SHA3_224, CKG_MGF1_SHA3_224, "SHA3-224" },
+  { CKM_SHA3_256, CKG_MGF1_SHA3_256, "SHA3-256" },
+  { CKM_SHA3_384, CKG_MGF1_SHA3_384, "SHA3-384" },
+  { CKM_SHA3_512, CKG_MGF1_SHA3_512, "SHA3-512" },
 };
-/* clang-format on */
 
 static bool can_be_used(const struct token_conf *conf, const struct mech *mech)
 {
@@ -94,7 +102,7 @@ bool mech_takes(const struct mech *mech, struct kind key)
 const char *mech_hash_name(CK_MECHANISM_TYPE hash)
 {
   for (size_t i = 0; i < HF_ARRAY_LEN(hashes); i++)
-    if (hashes[i].hash == hash)
+    if (hashes[i].hash == hash && crypto_md(hashes[i].name))
       return hashes[i].name;
   return NULL;
 }
@@ -102,7 +110,7 @@ const char *mech_hash_name(CK_MECHANISM_TYPE hash)
 const char *mech_mgf_name(CK_RSA_PKCS_MGF_TYPE mgf)
 {
   for (size_t i = 0; i < HF_ARRAY_LEN(hashes); i++)
-    if (hashes[i].mgf == mgf)
+    if (hashes[i].mgf == mgf && mgf != NO_MGF && crypto_md(hashes[i].name))
       return hashes[i].name;
   return NULL;
 }

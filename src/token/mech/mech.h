@@ -105,7 +105,7 @@ bool mech_type_of_name(const char *name, CK_MECHANISM_TYPE *ret_type);
 /* Whether it works with keys of this type. */
 bool mech_takes(const struct mech *mech, struct kind key);
 
-/* The digest's name by its CKM_SHA... and by its CKG_MGF1_SHA...; NULL for others. */
+/* The digest's name by its CKM_SHA... and by its CKG_MGF1_SHA...; NULL for others, and where libcrypto lacks it. */
 const char *mech_hash_name(CK_MECHANISM_TYPE hash);
 const char *mech_mgf_name(CK_RSA_PKCS_MGF_TYPE mgf);
 

@@ -16,6 +16,12 @@ static const struct mech rows[] = {
   ROW(CKM_SHA256, "SHA256"),
   ROW(CKM_SHA384, "SHA384"),
   ROW(CKM_SHA512, "SHA512"),
+  ROW(CKM_SHA512_224, "SHA512-224"),
+  ROW(CKM_SHA512_256, "SHA512-256"),
+  ROW(CKM_SHA3_224, "SHA3-224"),
+  ROW(CKM_SHA3_256, "SHA3-256"),
+  ROW(CKM_SHA3_384, "SHA3-384"),
+  ROW(CKM_SHA3_512, "SHA3-512"),
 };
 /* clang-format on */
 
