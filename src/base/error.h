@@ -98,6 +98,7 @@
     "See the system log for its reason.")                                                                              \
   X(FUNCTION_FAILED, "function-failed", 0x006, 1, "the module could not do it", "See the system log for its reason.")  \
   X(ARGUMENTS_BAD, "arguments-bad", 0x007, 1, "the module refused the arguments", "Check the arguments.")              \
+  X(NO_EVENT, "no-event", 0x008, 1, "nothing happened in the slots", "Ask again later.")                               \
   X(ATTRIBUTE_READ_ONLY, "attribute-read-only", 0x010, 1, "the attribute cannot be changed",                           \
     "Make a new object instead.")                                                                                      \
   X(ATTRIBUTE_SENSITIVE, "attribute-sensitive", 0x011, 1, "the value never leaves the token",                          \
@@ -119,6 +120,8 @@
     "Check that it was encrypted for this key, in this way.")                                                          \
   X(ENCRYPTED_DATA_LEN_RANGE, "encrypted-data-len-range", 0x041, 1, "the encrypted data has the wrong length",         \
     "Check that it was encrypted for this key, in this way.")                                                          \
+  X(AEAD_DECRYPT_FAILED, "aead-decrypt-failed", 0x042, 1, "the encrypted data or its associated data was changed",     \
+    "Check both, the nonce and the key.")                                                                              \
   X(FUNCTION_CANCELED, "function-canceled", 0x050, 1, "the operation was cancelled", "Start it again.")                \
   X(FUNCTION_NOT_PARALLEL, "function-not-parallel", 0x051, 1, "no function runs in parallel",                          \
     "Nothing needs to be done.")                                                                                       \
@@ -128,8 +131,14 @@
   X(KEY_SIZE_RANGE, "key-size-range", 0x062, 1, "the key size is not supported", "Choose another size.")               \
   X(KEY_TYPE_INCONSISTENT, "key-type-inconsistent", 0x063, 1, "the key is of the wrong type",                          \
     "Use a key that fits the mechanism.")                                                                              \
+  X(KEY_NOT_NEEDED, "key-not-needed", 0x064, 1, "a key was given that is not needed", "Leave it out.")                 \
+  X(KEY_CHANGED, "key-changed", 0x065, 1, "the key is not the one that the state was saved with", "Give that key.")    \
+  X(KEY_NEEDED, "key-needed", 0x066, 1, "the saved state needs its key", "Give the key.")                              \
+  X(KEY_INDIGESTIBLE, "key-indigestible", 0x067, 1, "the key cannot be hashed", "Use a secret key.")                   \
   X(KEY_FUNCTION_NOT_PERMITTED, "key-function-not-permitted", 0x068, 1, "the key may not be used for this",            \
     "Use a key whose attributes allow it (CKA_SIGN, CKA_DECRYPT, ...).")                                               \
+  X(KEY_NOT_WRAPPABLE, "key-not-wrappable", 0x069, 1, "the key cannot be wrapped by this key",                         \
+    "Wrap it with a trusted key, if it asks for one (CKA_WRAP_WITH_TRUSTED).")                                         \
   X(KEY_UNEXTRACTABLE, "key-unextractable", 0x06A, 1, "the key cannot be extracted", "Use the key inside the token.")  \
   X(MECHANISM_INVALID, "mechanism-invalid", 0x070, 1, "the token does not offer this mechanism",                       \
     "List what it offers with 'p11tool --list-mechanisms'.")                                                           \
@@ -166,6 +175,12 @@
     "Initialise it with 'holdfast token init'.")                                                                       \
   X(TOKEN_WRITE_PROTECTED, "token-write-protected", 0x0E2, 1, "the token is write-protected",                          \
     "Use a token that can be written.")                                                                                \
+  X(UNWRAPPING_KEY_HANDLE_INVALID, "unwrapping-key-handle-invalid", 0x0F0, 1, "the unwrapping key is gone",            \
+    "Find it again.")                                                                                                  \
+  X(UNWRAPPING_KEY_SIZE_RANGE, "unwrapping-key-size-range", 0x0F1, 1, "the unwrapping key has the wrong size",         \
+    "Use another key.")                                                                                                \
+  X(UNWRAPPING_KEY_TYPE_INCONSISTENT, "unwrapping-key-type-inconsistent", 0x0F2, 1,                                    \
+    "the unwrapping key is of the wrong type", "Use a key that fits the mechanism.")                                   \
   X(USER_ALREADY_LOGGED_IN, "user-already-logged-in", 0x100, 1, "already logged in", "Go on, or log out first.")       \
   X(USER_NOT_LOGGED_IN, "user-not-logged-in", 0x101, 4, "not logged in", "Give the PIN.")                              \
   X(USER_PIN_NOT_INITIALIZED, "user-pin-not-initialized", 0x102, 4, "the token has no user PIN yet",                   \
@@ -173,6 +188,16 @@
   X(USER_TYPE_INVALID, "user-type-invalid", 0x103, 1, "no such kind of user", "Use the user or the security officer.") \
   X(USER_ANOTHER_ALREADY_LOGGED_IN, "user-another-already-logged-in", 0x104, 1, "another kind of user is logged in",   \
     "Log out first.")                                                                                                  \
+  X(WRAPPED_KEY_INVALID, "wrapped-key-invalid", 0x110, 1, "the wrapped key is not valid",                              \
+    "Check that it was wrapped for this key, in this way.")                                                            \
+  X(WRAPPED_KEY_LEN_RANGE, "wrapped-key-len-range", 0x112, 1, "the wrapped key has the wrong length",                  \
+    "Check its length, and the type and length of key that the template asks for.")                                    \
+  X(WRAPPING_KEY_HANDLE_INVALID, "wrapping-key-handle-invalid", 0x113, 1, "the wrapping key is gone",                  \
+    "Find it again.")                                                                                                  \
+  X(WRAPPING_KEY_SIZE_RANGE, "wrapping-key-size-range", 0x114, 1, "the wrapping key has the wrong size",               \
+    "Use another key.")                                                                                                \
+  X(WRAPPING_KEY_TYPE_INCONSISTENT, "wrapping-key-type-inconsistent", 0x115, 1,                                        \
+    "the wrapping key is of the wrong type", "Use a key that fits the mechanism.")                                     \
   X(RANDOM_SEED_NOT_SUPPORTED, "random-seed-not-supported", 0x120, 1, "seeding is not supported", "Leave it out.")     \
   X(DOMAIN_PARAMS_INVALID, "domain-params-invalid", 0x130, 1, "the curve is not supported",                            \
     "Use P-256, P-384, P-521 or Ed25519.")                                                                             \
@@ -180,6 +205,8 @@
     "Use P-256, P-384, P-521 or Ed25519.")                                                                             \
   X(BUFFER_TOO_SMALL, "buffer-too-small", 0x150, 1, "the buffer is too small", "Use a larger buffer.")                 \
   X(SAVED_STATE_INVALID, "saved-state-invalid", 0x160, 1, "the saved state is not valid", "Start again.")              \
+  X(INFORMATION_SENSITIVE, "information-sensitive", 0x170, 1, "the value never leaves the token",                      \
+    "Use the key inside the token.")                                                                                   \
   X(STATE_UNSAVEABLE, "state-unsaveable", 0x180, 1, "the operation's state cannot be saved", "Finish it instead.")     \
   X(CRYPTOKI_NOT_INITIALIZED, "cryptoki-not-initialized", 0x190, 1, "the module is not initialised",                   \
     "Call C_Initialize first.")                                                                                        \
@@ -187,6 +214,14 @@
     "Go on.")                                                                                                          \
   X(FUNCTION_REJECTED, "function-rejected", 0x200, 4, "the key agent's policy forbids it",                             \
     "The agent's audit line tells by which rule, and which rule would allow it.")                                      \
+  X(PUBLIC_KEY_INVALID, "public-key-invalid", 0x1B9, 1, "the public key is not valid", "Check the key.")               \
+  X(TOKEN_RESOURCE_EXCEEDED, "token-resource-exceeded", 0x201, 1, "the token has no room for this now",                \
+    "Use less of it at once.")                                                                                         \
+  X(OPERATION_CANCEL_FAILED, "operation-cancel-failed", 0x202, 1, "the operation cannot be cancelled", "Let it end.")  \
+  X(SESSION_ASYNC_NOT_SUPPORTED, "session-async-not-supported", 0x205, 1, "the token has no asynchronous sessions",    \
+    "Open the session without CKF_ASYNC_SESSION.")                                                                     \
+  X(PARAMETER_SET_NOT_SUPPORTED, "parameter-set-not-supported", 0x209, 1, "the parameter set is not supported",        \
+    "Choose another one.")                                                                                             \
   X(MUTEX_BAD, "mutex-bad", 0x1A0, 1, "the mutex is not valid", "Check the mutex functions.")                          \
   X(CANT_LOCK, "cant-lock", 0x00A, 1, "the module cannot lock", "Allow it to use the system's locks.")                 \
   X(MODULE_ANSWER, "module-answer", 0x005, 1, "the module gave an unexpected answer",                                  \
