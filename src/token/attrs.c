@@ -23,6 +23,13 @@ hf_err attrs_check(struct hf_slice rows)
   return HF_OK;
 }
 
+hf_err attrs_view(struct hf_slice rows, struct attrs *ret_view)
+{
+  HF_TRY(attrs_check(rows));
+  *ret_view = (struct attrs){ { .data = (uint8_t *)(uintptr_t)rows.data, .len = rows.len } };
+  return HF_OK;
+}
+
 bool attrs_next(const struct attrs *attrs, size_t *pos, struct attr_row *ret_row)
 {
   if (*pos >= attrs->rows.len)

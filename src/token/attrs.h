@@ -25,6 +25,9 @@ struct attr_row {
 /* Takes over stored bytes; fails with TOKEN_STORE where they are not of the form. */
 hf_err attrs_check(struct hf_slice rows);
 
+/* Stored bytes as a set that only looks at them: not to be changed or freed. Fails as attrs_check. */
+hf_err attrs_view(struct hf_slice rows, struct attrs *ret_view);
+
 /* Walks in order; start with *pos = 0. */
 bool attrs_next(const struct attrs *attrs, size_t *pos, struct attr_row *ret_row);
 

@@ -41,7 +41,7 @@ hf_err key_encode(CK_KEY_TYPE key_type, const EVP_PKEY *key, struct attr_halves 
   return type->encode(key, public, private);
 }
 
-static hf_err complete_pair(struct kind kind, struct attr_halves *halves)
+hf_err key_complete(struct kind kind, struct attr_halves *halves, EVP_PKEY **ret_key)
 {
   const struct key_type *type = NULL;
   HF_CLEANUP(key_free) EVP_PKEY *key = NULL;
@@ -50,15 +50,7 @@ static hf_err complete_pair(struct kind kind, struct attr_halves *halves)
   HF_TRY(type->decode(kind, &halves->open, &halves->secret, &key));
   if (type->check)
     HF_TRY(type->check(kind, key));
-  return type->encode(key, private ? NULL : halves, private ? halves : NULL);
-}
-
-hf_err key_complete(struct kind kind, struct attr_halves *halves)
-{
-  struct hf_slice value;
-  if (kind.class == CKO_PUBLIC_KEY || kind.class == CKO_PRIVATE_KEY)
-    return complete_pair(kind, halves);
-  if (kind.class == CKO_SECRET_KEY && attrs_get(&halves->secret, CKA_VALUE, &value))
-    return attrs_set_ulong(&halves->open, CKA_VALUE_LEN, value.len);
+  HF_TRY(type->encode(key, private ? NULL : halves, private ? halves : NULL));
+  *ret_key = HF_TAKE(key);
   return HF_OK;
 }

@@ -43,8 +43,8 @@ hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, st
 hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_halves *public,
                         struct attr_halves *private);
 
-/* Adds what the token knows of a created key but its creator need not give: CKA_MODULUS_BITS, CKA_VALUE_LEN, a private key's
- * other parts, the point's DER form. Checks it by decoding. */
-hf_err key_complete(struct kind kind, struct attr_halves *halves);
+/* Adds what the token knows of a created key of a pair but its creator need not give: CKA_MODULUS_BITS, a private key's other parts,
+ * the point's DER form. Checks it by decoding; *ret_key is the caller's. */
+hf_err key_complete(struct kind kind, struct attr_halves *halves, EVP_PKEY **ret_key);
 
 #endif

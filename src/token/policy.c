@@ -1,184 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "token/policy.h"
-
-enum form { FORM_BOOL, FORM_ULONG, FORM_BYTES, FORM_DATE, FORM_MECHANISMS };
-
-enum {
-  IN_DATA = 1 << 0,
-  IN_CERT = 1 << 1,
-  IN_PUBLIC = 1 << 2,
-  IN_PRIVATE = 1 << 3,
-  IN_SECRET = 1 << 4,
-  IN_PAIR = IN_PUBLIC | IN_PRIVATE,
-  IN_SENSITIVE = IN_PRIVATE | IN_SECRET,
-  IN_KEYS = IN_PAIR | IN_SECRET,
-  IN_ALL = IN_DATA | IN_CERT | IN_KEYS,
-};
-
-enum { OF_RSA = 1 << 0, OF_EC = 1 << 1, OF_SYMMETRIC = 1 << 2, OF_ANY = OF_RSA | OF_EC | OF_SYMMETRIC };
-
-enum {
-  CREATE_MUST = 1 << 0,   /* C_CreateObject needs it */
-  CREATE_NOT = 1 << 1,    /* and must not have it */
-  GENERATE_NOT = 1 << 2,  /* C_GenerateKey, C_GenerateKeyPair and C_DeriveKey must not have it */
-  MAY_SET = 1 << 3,       /* C_SetAttributeValue may change it */
-  ONLY_TO_TRUE = 1 << 4,  /* ... in this direction only */
-  ONLY_TO_FALSE = 1 << 5, /* ... or this */
-  MAY_COPY = 1 << 6,      /* C_CopyObject may give it another value */
-  ONLY_SO = 1 << 7,       /* the security officer alone sets it true */
-  KEY_MATERIAL = 1 << 8,  /* sealed apart, and never read from a sensitive or unextractable key */
-};
-
-enum preset { PRESET_NONE, PRESET_FALSE, PRESET_TRUE, PRESET_EMPTY, PRESET_ZERO, PRESET_UNAVAILABLE };
-
-struct rule {
-  CK_ATTRIBUTE_TYPE type;
-  enum form form;
-  unsigned in;
-  unsigned of;
-  unsigned flags;
-  enum preset preset;
-};
-
-#define ASSIGNED (CREATE_NOT | GENERATE_NOT)
-#define MATERIAL_OPEN (CREATE_MUST | GENERATE_NOT)
-#define MATERIAL (MATERIAL_OPEN | KEY_MATERIAL)
-
-/* clang-format off */
-static const struct rule rules[] = {
-  { CKA_CLASS,               FORM_ULONG, IN_ALL,       OF_ANY,       CREATE_MUST,             PRESET_NONE },
-  { CKA_TOKEN,               FORM_BOOL,  IN_ALL,       OF_ANY,       MAY_COPY,                PRESET_FALSE },
-  { CKA_PRIVATE,             FORM_BOOL,  IN_DATA | IN_CERT | IN_PUBLIC, OF_ANY, MAY_COPY,     PRESET_FALSE },
-  { CKA_PRIVATE,             FORM_BOOL,  IN_SENSITIVE, OF_ANY,       MAY_COPY,                PRESET_TRUE },
-  { CKA_MODIFIABLE,          FORM_BOOL,  IN_ALL,       OF_ANY,       MAY_COPY,                PRESET_TRUE },
-  { CKA_COPYABLE,            FORM_BOOL,  IN_ALL,       OF_ANY,       MAY_COPY | MAY_SET | ONLY_TO_FALSE, PRESET_TRUE },
-  { CKA_DESTROYABLE,         FORM_BOOL,  IN_ALL,       OF_ANY,       MAY_COPY | MAY_SET | ONLY_TO_FALSE, PRESET_TRUE },
-  { CKA_LABEL,               FORM_BYTES, IN_ALL,       OF_ANY,       MAY_SET,                 PRESET_EMPTY },
-  { CKA_UNIQUE_ID,           FORM_BYTES, IN_ALL,       OF_ANY,       ASSIGNED,                PRESET_NONE },
-
-  { CKA_APPLICATION,         FORM_BYTES, IN_DATA,      OF_ANY,       MAY_SET,                 PRESET_EMPTY },
-  { CKA_OBJECT_ID,           FORM_BYTES, IN_DATA,      OF_ANY,       MAY_SET,                 PRESET_EMPTY },
-  { CKA_VALUE,               FORM_BYTES, IN_DATA,      OF_ANY,       MAY_SET,                 PRESET_EMPTY },
-
-  { CKA_CERTIFICATE_TYPE,    FORM_ULONG, IN_CERT,      OF_ANY,       CREATE_MUST,             PRESET_NONE },
-  { CKA_CERTIFICATE_CATEGORY, FORM_ULONG, IN_CERT,     OF_ANY,       0,                       PRESET_ZERO },
-  { CKA_TRUSTED,             FORM_BOOL,  IN_CERT | IN_PUBLIC | IN_SECRET, OF_ANY, MAY_SET | ONLY_SO, PRESET_FALSE },
-  { CKA_CHECK_VALUE,         FORM_BYTES, IN_CERT | IN_SECRET, OF_ANY, 0,                      PRESET_EMPTY },
-  { CKA_SUBJECT,             FORM_BYTES, IN_CERT,      OF_ANY,       CREATE_MUST,             PRESET_NONE },
-  { CKA_ISSUER,              FORM_BYTES, IN_CERT,      OF_ANY,       MAY_SET,                 PRESET_EMPTY },
-  { CKA_SERIAL_NUMBER,       FORM_BYTES, IN_CERT,      OF_ANY,       MAY_SET,                 PRESET_EMPTY },
-  { CKA_VALUE,               FORM_BYTES, IN_CERT,      OF_ANY,       CREATE_MUST,             PRESET_NONE },
-  { CKA_URL,                 FORM_BYTES, IN_CERT,      OF_ANY,       0,                       PRESET_EMPTY },
-  { CKA_PUBLIC_KEY_INFO,     FORM_BYTES, IN_CERT | IN_PAIR, OF_ANY,  0,                       PRESET_NONE },
-
-  { CKA_KEY_TYPE,            FORM_ULONG, IN_KEYS,      OF_ANY,       CREATE_MUST,             PRESET_NONE },
-  { CKA_ID,                  FORM_BYTES, IN_KEYS | IN_CERT, OF_ANY,  MAY_SET,                 PRESET_EMPTY },
-  { CKA_START_DATE,          FORM_DATE,  IN_KEYS | IN_CERT, OF_ANY,  MAY_SET,                 PRESET_EMPTY },
-  { CKA_END_DATE,            FORM_DATE,  IN_KEYS | IN_CERT, OF_ANY,  MAY_SET,                 PRESET_EMPTY },
-  { CKA_DERIVE,              FORM_BOOL,  IN_KEYS,      OF_ANY,       MAY_SET,                 PRESET_FALSE },
-  { CKA_LOCAL,               FORM_BOOL,  IN_KEYS,      OF_ANY,       ASSIGNED,                PRESET_NONE },
-  { CKA_KEY_GEN_MECHANISM,   FORM_ULONG, IN_KEYS,      OF_ANY,       ASSIGNED,                PRESET_UNAVAILABLE },
-  { CKA_ALLOWED_MECHANISMS,  FORM_MECHANISMS, IN_KEYS, OF_ANY,       0,                       PRESET_EMPTY },
-  { CKA_SUBJECT,             FORM_BYTES, IN_PAIR,      OF_ANY,       MAY_SET,                 PRESET_EMPTY },
-
-  { CKA_ENCRYPT,             FORM_BOOL,  IN_PUBLIC | IN_SECRET, OF_RSA | OF_SYMMETRIC, MAY_SET, PRESET_TRUE },
-  { CKA_ENCRYPT,             FORM_BOOL,  IN_PUBLIC,    OF_EC,        MAY_SET,                 PRESET_FALSE },
-  { CKA_VERIFY,              FORM_BOOL,  IN_PUBLIC | IN_SECRET, OF_ANY, MAY_SET,              PRESET_TRUE },
-  { CKA_VERIFY_RECOVER,      FORM_BOOL,  IN_PUBLIC,    OF_ANY,       MAY_SET,                 PRESET_FALSE },
-  { CKA_WRAP,                FORM_BOOL,  IN_PUBLIC | IN_SECRET, OF_RSA | OF_SYMMETRIC, MAY_SET, PRESET_TRUE },
-  { CKA_WRAP,                FORM_BOOL,  IN_PUBLIC,    OF_EC,        MAY_SET,                 PRESET_FALSE },
-
-  { CKA_SENSITIVE,           FORM_BOOL,  IN_SENSITIVE, OF_ANY,       MAY_SET | ONLY_TO_TRUE,  PRESET_TRUE },
-  { CKA_EXTRACTABLE,         FORM_BOOL,  IN_SENSITIVE, OF_ANY,       MAY_SET | ONLY_TO_FALSE, PRESET_FALSE },
-  { CKA_ALWAYS_SENSITIVE,    FORM_BOOL,  IN_SENSITIVE, OF_ANY,       ASSIGNED,                PRESET_NONE },
-  { CKA_NEVER_EXTRACTABLE,   FORM_BOOL,  IN_SENSITIVE, OF_ANY,       ASSIGNED,                PRESET_NONE },
-  { CKA_WRAP_WITH_TRUSTED,   FORM_BOOL,  IN_SENSITIVE, OF_ANY,       MAY_SET | ONLY_TO_TRUE,  PRESET_FALSE },
-  { CKA_ALWAYS_AUTHENTICATE, FORM_BOOL,  IN_PRIVATE,   OF_ANY,       0,                       PRESET_FALSE },
-  { CKA_SIGN,                FORM_BOOL,  IN_SENSITIVE, OF_ANY,       MAY_SET,                 PRESET_TRUE },
-  { CKA_SIGN_RECOVER,        FORM_BOOL,  IN_PRIVATE,   OF_ANY,       MAY_SET,                 PRESET_FALSE },
-  { CKA_DECRYPT,             FORM_BOOL,  IN_SENSITIVE, OF_RSA | OF_SYMMETRIC, MAY_SET,        PRESET_TRUE },
-  { CKA_DECRYPT,             FORM_BOOL,  IN_PRIVATE,   OF_EC,        MAY_SET,                 PRESET_FALSE },
-  { CKA_UNWRAP,              FORM_BOOL,  IN_SENSITIVE, OF_RSA | OF_SYMMETRIC, MAY_SET,        PRESET_TRUE },
-  { CKA_UNWRAP,              FORM_BOOL,  IN_PRIVATE,   OF_EC,        MAY_SET,                 PRESET_FALSE },
-
-  { CKA_MODULUS,             FORM_BYTES, IN_PAIR,      OF_RSA,       MATERIAL_OPEN,           PRESET_NONE },
-  { CKA_MODULUS_BITS,        FORM_ULONG, IN_PUBLIC,    OF_RSA,       CREATE_NOT,              PRESET_NONE },
-  { CKA_PUBLIC_EXPONENT,     FORM_BYTES, IN_PUBLIC,    OF_RSA,       CREATE_MUST,             PRESET_NONE },
-  { CKA_PUBLIC_EXPONENT,     FORM_BYTES, IN_PRIVATE,   OF_RSA,       GENERATE_NOT,            PRESET_NONE },
-  { CKA_PRIVATE_EXPONENT,    FORM_BYTES, IN_PRIVATE,   OF_RSA,       GENERATE_NOT | KEY_MATERIAL, PRESET_NONE },
-  { CKA_PRIME_1,             FORM_BYTES, IN_PRIVATE,   OF_RSA,       GENERATE_NOT | KEY_MATERIAL, PRESET_NONE },
-  { CKA_PRIME_2,             FORM_BYTES, IN_PRIVATE,   OF_RSA,       GENERATE_NOT | KEY_MATERIAL, PRESET_NONE },
-  { CKA_EXPONENT_1,          FORM_BYTES, IN_PRIVATE,   OF_RSA,       GENERATE_NOT | KEY_MATERIAL, PRESET_NONE },
-  { CKA_EXPONENT_2,          FORM_BYTES, IN_PRIVATE,   OF_RSA,       GENERATE_NOT | KEY_MATERIAL, PRESET_NONE },
-  { CKA_COEFFICIENT,         FORM_BYTES, IN_PRIVATE,   OF_RSA,       GENERATE_NOT | KEY_MATERIAL, PRESET_NONE },
-
-  { CKA_EC_PARAMS,           FORM_BYTES, IN_PUBLIC,    OF_EC,        CREATE_MUST,             PRESET_NONE },
-  { CKA_EC_PARAMS,           FORM_BYTES, IN_PRIVATE,   OF_EC,        MATERIAL_OPEN,           PRESET_NONE },
-  { CKA_EC_POINT,            FORM_BYTES, IN_PUBLIC,    OF_EC,        MATERIAL_OPEN,           PRESET_NONE },
-  { CKA_EC_POINT,            FORM_BYTES, IN_PRIVATE,   OF_EC,        GENERATE_NOT,            PRESET_NONE },
-  { CKA_VALUE,               FORM_BYTES, IN_PRIVATE,   OF_EC,        MATERIAL,                PRESET_NONE },
-
-  { CKA_VALUE,               FORM_BYTES, IN_SECRET,    OF_SYMMETRIC, MATERIAL,                PRESET_NONE },
-  { CKA_VALUE_LEN,           FORM_ULONG, IN_SECRET,    OF_SYMMETRIC, CREATE_NOT,              PRESET_NONE },
-};
-
-static const struct {
-  CK_OBJECT_CLASS class;
-  unsigned in;
-} classes[] = {
-  { CKO_DATA, IN_DATA }, { CKO_CERTIFICATE, IN_CERT }, { CKO_PUBLIC_KEY, IN_PUBLIC },
-  { CKO_PRIVATE_KEY, IN_PRIVATE }, { CKO_SECRET_KEY, IN_SECRET },
-};
-
-static const struct {
-  CK_KEY_TYPE type;
-  unsigned of;
-  unsigned in;
-} key_types[] = {
-  { CKK_RSA, OF_RSA, IN_PAIR }, { CKK_EC, OF_EC, IN_PAIR }, { CKK_EC_EDWARDS, OF_EC, IN_PAIR },
-  { CKK_AES, OF_SYMMETRIC, IN_SECRET }, { CKK_GENERIC_SECRET, OF_SYMMETRIC, IN_SECRET },
-};
-/* clang-format on */
-
-static unsigned class_bit(CK_OBJECT_CLASS class)
-{
-  for (size_t i = 0; i < HF_ARRAY_LEN(classes); i++)
-    if (classes[i].class == class)
-      return classes[i].in;
-  return 0;
-}
-
-static unsigned key_bit(struct kind kind)
-{
-  unsigned in = class_bit(kind.class);
-  if (!(in & IN_KEYS))
-    return OF_ANY;
-  for (size_t i = 0; i < HF_ARRAY_LEN(key_types); i++)
-    if (key_types[i].type == kind.key_type && key_types[i].in & in)
-      return key_types[i].of;
-  return 0;
-}
-
-static const struct rule *rule_of(struct kind kind, CK_ATTRIBUTE_TYPE type)
-{
-  unsigned in = class_bit(kind.class), of = key_bit(kind);
-  for (size_t i = 0; i < HF_ARRAY_LEN(rules); i++)
-    if (rules[i].type == type && rules[i].in & in && rules[i].of & of)
-      return &rules[i];
-  return NULL;
-}
-
-/* An attribute has the same form wherever it occurs. */
-static bool form_of(CK_ATTRIBUTE_TYPE type, enum form *ret_form)
-{
-  for (size_t i = 0; i < HF_ARRAY_LEN(rules); i++) {
-    if (rules[i].type == type) {
-      *ret_form = rules[i].form;
-      return true;
-    }
-  }
-  return false;
-}
+#include "token/policy_table.h"
 
 void attr_halves_free(struct attr_halves *halves)
 {
@@ -199,68 +20,11 @@ bool policy_has(struct kind kind, CK_ATTRIBUTE_TYPE type)
 
 struct kind policy_kind_of(const struct attrs *open)
 {
-  return (struct kind){ attrs_ulong(open, CKA_CLASS, CK_UNAVAILABLE_INFORMATION),
-                        attrs_ulong(open, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION) };
-}
-
-static hf_err value_invalid(const CK_ATTRIBUTE *attr)
-{
-  return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "attribute 0x%lx, %lu bytes", attr->type, attr->ulValueLen);
-}
-
-static hf_err add_ulongs(const CK_ATTRIBUTE *attr, struct hf_buf *out)
-{
-  for (CK_ULONG at = 0; at < attr->ulValueLen; at += sizeof(CK_ULONG)) {
-    CK_ULONG number;
-    memcpy(&number, (const uint8_t *)attr->pValue + at, sizeof(number));
-    HF_TRY(hf_buf_add_u64(out, number));
-  }
-  return HF_OK;
-}
-
-hf_err policy_import(const CK_ATTRIBUTE *attr, struct hf_buf *out)
-{
-  enum form form;
-  if (!form_of(attr->type, &form))
-    return hf_fail(HF_ERR_ATTRIBUTE_TYPE_INVALID, "attribute 0x%lx", attr->type);
-  CK_ULONG len = attr->ulValueLen;
-  if ((!attr->pValue && len) || len > ATTRS_MAX_BYTES)
-    return value_invalid(attr);
-  switch (form) {
-  case FORM_BOOL:
-    if (len != sizeof(CK_BBOOL) || *(const CK_BBOOL *)attr->pValue > CK_TRUE)
-      return value_invalid(attr);
-    return hf_buf_add(out, attr->pValue, 1);
-  case FORM_ULONG:
-    return len == sizeof(CK_ULONG) ? add_ulongs(attr, out) : value_invalid(attr);
-  case FORM_MECHANISMS:
-    return len % sizeof(CK_ULONG) == 0 ? add_ulongs(attr, out) : value_invalid(attr);
-  case FORM_DATE:
-    if (len != 0 && len != sizeof(CK_DATE))
-      return value_invalid(attr);
-    break;
-  case FORM_BYTES:
-    break;
-  }
-  return hf_buf_add(out, attr->pValue, len);
-}
-
-void policy_export(CK_ATTRIBUTE_TYPE type, struct hf_slice value, void *out, CK_ULONG room, CK_ULONG *ret_len)
-{
-  enum form form = FORM_BYTES;
-  (void)form_of(type, &form);
-  bool numbers = form == FORM_ULONG || form == FORM_MECHANISMS;
-  *ret_len = numbers ? value.len / 8 * sizeof(CK_ULONG) : value.len;
-  if (!out || room < *ret_len)
-    return;
-  if (!numbers) {
-    if (value.len)
-      memcpy(out, value.data, value.len);
-    return;
-  }
-  uint64_t number;
-  for (uint8_t *to = out; !hf_failed(hf_take_u64(&value, &number)); to += sizeof(CK_ULONG))
-    memcpy(to, &(CK_ULONG){ (CK_ULONG)number }, sizeof(CK_ULONG));
+  CK_ATTRIBUTE_TYPE attribute;
+  struct kind kind = { attrs_ulong(open, CKA_CLASS, CK_UNAVAILABLE_INFORMATION), CK_UNAVAILABLE_INFORMATION };
+  if (class_type_attribute(kind.class, &attribute))
+    kind.key_type = attrs_ulong(open, attribute, CK_UNAVAILABLE_INFORMATION);
+  return kind;
 }
 
 static const CK_ATTRIBUTE *find_in(const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_ATTRIBUTE_TYPE type)
@@ -271,73 +35,114 @@ static const CK_ATTRIBUTE *find_in(const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_
   return NULL;
 }
 
-static hf_err kind_part(const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_ATTRIBUTE_TYPE type, const CK_ULONG *generated,
-                        CK_ULONG *ret_value)
+/* Out of the template, what is required, or the fallback. */
+static hf_err kind_part(const CK_ATTRIBUTE *attr, const struct attrs *required, CK_ATTRIBUTE_TYPE type,
+                        const CK_ULONG *fallback, CK_ULONG *ret_value)
 {
-  const CK_ATTRIBUTE *attr = find_in(tmpl, count, type);
-  if (!attr && !generated)
-    return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "%s is missing", type == CKA_CLASS ? "CKA_CLASS" : "CKA_KEY_TYPE");
-  CK_ULONG value = generated ? *generated : 0;
+  struct hf_slice value;
   if (attr) {
     if (attr->ulValueLen != sizeof(CK_ULONG) || !attr->pValue)
-      return value_invalid(attr);
-    memcpy(&value, attr->pValue, sizeof(value));
-    if (generated && value != *generated)
-      return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "attribute 0x%lx is 0x%lx, but the mechanism makes 0x%lx", type,
-                     value, *generated);
+      return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "attribute 0x%lx, %lu bytes", type, attr->ulValueLen);
+    memcpy(ret_value, attr->pValue, sizeof(*ret_value));
+  } else if (attrs_get(required, type, &value)) {
+    *ret_value = attrs_ulong(required, type, CK_UNAVAILABLE_INFORMATION);
+  } else if (fallback) {
+    *ret_value = *fallback;
+  } else {
+    return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "attribute 0x%lx is missing", type);
   }
-  *ret_value = value;
   return HF_OK;
 }
 
-hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, const struct kind *generated, struct kind *ret_kind)
+hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, struct hf_slice required, const struct kind *fallback,
+                   struct kind *ret_kind)
 {
+  CK_ATTRIBUTE_TYPE attribute;
+  struct attrs also;
   struct kind kind = { .key_type = CK_UNAVAILABLE_INFORMATION };
-  HF_TRY(kind_part(tmpl, count, CKA_CLASS, generated ? &generated->class : NULL, &kind.class));
-  unsigned in = class_bit(kind.class);
-  if (!in)
+  HF_TRY(attrs_view(required, &also));
+  HF_TRY(kind_part(find_in(tmpl, count, CKA_CLASS), &also, CKA_CLASS, fallback ? &fallback->class : NULL, &kind.class));
+  /* A profile is the token's to say. */
+  if (!(class_bit(kind.class) & ~(unsigned)IN_PROFILE))
     return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "CKA_CLASS 0x%lx", kind.class);
-  if (in & IN_KEYS) {
-    HF_TRY(kind_part(tmpl, count, CKA_KEY_TYPE, generated ? &generated->key_type : NULL, &kind.key_type));
-    if (!key_bit(kind))
-      return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "CKA_KEY_TYPE 0x%lx", kind.key_type);
+  if (class_type_attribute(kind.class, &attribute)) {
+    HF_TRY(kind_part(find_in(tmpl, count, attribute), &also, attribute, fallback ? &fallback->key_type : NULL,
+                     &kind.key_type));
+    if (!type_bit(kind))
+      return hf_fail(HF_ERR_ATTRIBUTE_VALUE_INVALID, "CKA_CLASS 0x%lx with attribute 0x%lx being 0x%lx", kind.class,
+                     attribute, kind.key_type);
   }
   *ret_kind = kind;
   return HF_OK;
 }
 
-static hf_err may_give(enum origin origin, const struct rule *rule, const CK_ATTRIBUTE *attr, bool so)
+static unsigned forbidden(enum origin origin)
 {
-  unsigned forbidden = origin == ORIGIN_RESTORE ? 0 : origin == ORIGIN_CREATE ? CREATE_NOT : GENERATE_NOT;
-  if (rule->flags & forbidden)
-    return hf_fail(HF_ERR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx is set by the token", attr->type);
-  if (rule->flags & ONLY_SO && !so && attr->ulValueLen == 1 && *(const CK_BBOOL *)attr->pValue)
-    return hf_fail(HF_ERR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx is set by the security officer", attr->type);
+  static const unsigned flags[] = {
+    [ORIGIN_CREATE] = CREATE_NOT, [ORIGIN_GENERATE] = GENERATE_NOT,
+    [ORIGIN_DERIVE] = UNWRAP_NOT, [ORIGIN_UNWRAP] = UNWRAP_NOT,
+    [ORIGIN_RESTORE] = 0,
+  };
+  return flags[origin];
+}
+
+static hf_err may_give(const struct making *making, const struct rule *rule, struct hf_slice value)
+{
+  if (rule->flags & forbidden(making->origin))
+    return hf_fail(HF_ERR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx is set by the token", rule->type);
+  if (rule->flags & ONLY_SO && !making->so && value.len == 1 && value.data[0])
+    return hf_fail(HF_ERR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx is set by the security officer", rule->type);
   return HF_OK;
 }
 
-static hf_err take_given(enum origin origin, struct kind kind, const CK_ATTRIBUTE *attr, bool so,
-                         struct attr_halves *halves)
+static struct attrs *half_of(struct attr_halves *halves, const struct rule *rule)
 {
-  const struct rule *rule = rule_of(kind, attr->type);
+  return rule->flags & KEY_MATERIAL ? &halves->secret : &halves->open;
+}
+
+static hf_err take_value(struct attrs *half, CK_ATTRIBUTE_TYPE type, struct hf_slice value)
+{
+  struct hf_slice before;
+  if (attrs_get(half, type, &before) && !hf_slice_equal(before, value))
+    return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "attribute 0x%lx shall have two values", type);
+  return attrs_set(half, type, value);
+}
+
+static hf_err take_given(const struct making *making, const CK_ATTRIBUTE *attr, struct attr_halves *halves)
+{
+  const struct rule *rule = rule_of(making->kind, attr->type);
   if (!rule)
     return hf_fail(HF_ERR_ATTRIBUTE_TYPE_INVALID, "attribute 0x%lx does not belong to this kind of object", attr->type);
   HF_CLEANUP(hf_buf_free) struct hf_buf value = HF_BUF(ATTRS_MAX_BYTES);
   HF_TRY(policy_import(attr, &value));
-  HF_TRY(may_give(origin, rule, attr, so));
-  struct attrs *half = rule->flags & KEY_MATERIAL ? &halves->secret : &halves->open;
-  struct hf_slice before;
-  if (attrs_get(half, attr->type, &before) && !hf_slice_equal(before, hf_slice(value.data, value.len)))
-    return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "attribute 0x%lx is given twice", attr->type);
-  return attrs_set(half, attr->type, hf_slice(value.data, value.len));
+  HF_TRY(may_give(making, rule, hf_slice(value.data, value.len)));
+  return take_value(half_of(halves, rule), attr->type, hf_slice(value.data, value.len));
 }
 
-static hf_err set_preset(struct attrs *open, const struct rule *rule)
+/* What the key's owner requires, no more than its user could have asked for: never a trusted key, say. */
+static hf_err take_required(const struct making *making, struct attr_halves *halves)
 {
+  size_t pos = 0;
+  struct attr_row row;
+  struct attrs required;
+  HF_TRY(attrs_view(making->required, &required));
+  while (attrs_next(&required, &pos, &row)) {
+    const struct rule *rule = rule_of(making->kind, row.type);
+    if (!rule || rule->flags & KEY_MATERIAL || hf_failed(may_give(making, rule, row.value)))
+      return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "attribute 0x%lx, which the key requires, is not for this object",
+                     row.type);
+    HF_TRY(take_value(&halves->open, row.type, row.value));
+  }
+  return HF_OK;
+}
+
+static hf_err set_preset(struct attrs *open, const struct rule *rule, enum origin origin)
+{
+  bool turned = origin == ORIGIN_UNWRAP && rule->flags & UNWRAPPED_TRUE;
   switch (rule->preset) {
   case PRESET_FALSE:
   case PRESET_TRUE:
-    return attrs_set_bool(open, rule->type, rule->preset == PRESET_TRUE);
+    return attrs_set_bool(open, rule->type, rule->preset == PRESET_TRUE || turned);
   case PRESET_EMPTY:
     return attrs_set(open, rule->type, hf_slice(NULL, 0));
   case PRESET_ZERO:
@@ -350,19 +155,24 @@ static hf_err set_preset(struct attrs *open, const struct rule *rule)
   return HF_OK;
 }
 
-static hf_err fill_in(enum origin origin, struct kind kind, struct attr_halves *halves)
+static bool is_needed(enum origin origin, const struct rule *rule)
 {
-  unsigned in = class_bit(kind.class), of = key_bit(kind);
-  for (size_t i = 0; i < HF_ARRAY_LEN(rules); i++) {
-    const struct rule *rule = &rules[i];
+  if (origin == ORIGIN_GENERATE)
+    return rule->flags & GENERATE_MUST;
+  return (origin == ORIGIN_CREATE || origin == ORIGIN_RESTORE) && rule->flags & CREATE_MUST;
+}
+
+static hf_err fill_in(const struct making *making, struct attr_halves *halves)
+{
+  unsigned in = class_bit(making->kind.class), of = type_bit(making->kind);
+  const struct rule *rule;
+  for (size_t i = 0; (rule = rule_at(i)) != NULL; i++) {
     struct hf_slice value;
-    if (!(rule->in & in) || !(rule->of & of))
+    if (!(rule->in & in) || !(rule->of & of) || attrs_get(half_of(halves, rule), rule->type, &value))
       continue;
-    if (attrs_get(rule->flags & KEY_MATERIAL ? &halves->secret : &halves->open, rule->type, &value))
-      continue;
-    if ((origin == ORIGIN_CREATE || origin == ORIGIN_RESTORE) && rule->flags & CREATE_MUST)
+    if (is_needed(making->origin, rule))
       return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "attribute 0x%lx is missing", rule->type);
-    HF_TRY(set_preset(&halves->open, rule));
+    HF_TRY(set_preset(&halves->open, rule, making->origin));
   }
   return HF_OK;
 }
@@ -377,7 +187,7 @@ static hf_err set_history(enum origin origin, struct kind kind, struct attrs *op
 {
   unsigned in = class_bit(kind.class);
   bool generated = origin == ORIGIN_GENERATE;
-  if (in & IN_KEYS)
+  if (in & IN_KEY_TYPED)
     HF_TRY(set_fact(origin, open, CKA_LOCAL, generated));
   if (!(in & IN_SENSITIVE))
     return HF_OK;
@@ -385,19 +195,53 @@ static hf_err set_history(enum origin origin, struct kind kind, struct attrs *op
   return set_fact(origin, open, CKA_NEVER_EXTRACTABLE, generated && !attrs_true(open, CKA_EXTRACTABLE));
 }
 
-hf_err policy_make(enum origin origin, struct kind kind, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so,
+/* Of these a created object needs one or the other, and not an empty one. */
+static const struct {
+  unsigned in;
+  unsigned of;
+  CK_ATTRIBUTE_TYPE one, other;
+  bool secret;
+} either[] = {
+  { IN_CERT, OF_X509 | OF_WTLS, CKA_VALUE, CKA_URL, false },
+  { IN_PRIVATE, OF_SEEDED, CKA_VALUE, CKA_SEED, true },
+};
+
+static bool has_bytes(const struct attrs *attrs, CK_ATTRIBUTE_TYPE type)
+{
+  struct hf_slice value;
+  return attrs_get(attrs, type, &value) && value.len;
+}
+
+static hf_err check_made(const struct making *making, const struct attr_halves *halves)
+{
+  const struct attrs *open = &halves->open;
+  unsigned in = class_bit(making->kind.class), of = type_bit(making->kind);
+  for (size_t i = 0; making->origin == ORIGIN_CREATE && i < HF_ARRAY_LEN(either); i++) {
+    const struct attrs *half = either[i].secret ? &halves->secret : open;
+    if (either[i].in & in && either[i].of & of && !has_bytes(half, either[i].one) && !has_bytes(half, either[i].other))
+      return hf_fail(HF_ERR_TEMPLATE_INCOMPLETE, "attribute 0x%lx or 0x%lx is needed", either[i].one, either[i].other);
+  }
+  if (attrs_true(open, CKA_ALWAYS_AUTHENTICATE) && !attrs_true(open, CKA_PRIVATE))
+    return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "CKA_ALWAYS_AUTHENTICATE is for private objects");
+  return HF_OK;
+}
+
+hf_err policy_make(const struct making *making, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
                    struct attr_halves *ret_halves)
 {
-  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
-  HF_TRY(attrs_set_ulong(&halves.open, CKA_CLASS, kind.class));
-  if (class_bit(kind.class) & IN_KEYS)
-    HF_TRY(attrs_set_ulong(&halves.open, CKA_KEY_TYPE, kind.key_type));
+  CK_ATTRIBUTE_TYPE attribute;
+  HF_CLEANUP(attr_halves_free) struct attr_halves halves = ATTR_HALVES_EMPTY;
+  HF_TRY(attrs_set_ulong(&halves.open, CKA_CLASS, making->kind.class));
+  if (class_type_attribute(making->kind.class, &attribute))
+    HF_TRY(attrs_set_ulong(&halves.open, attribute, making->kind.key_type));
   for (CK_ULONG i = 0; i < count; i++)
-    HF_TRY(take_given(origin, kind, &tmpl[i], so, &halves));
-  HF_TRY(fill_in(origin, kind, &halves));
-  HF_TRY(set_history(origin, kind, &halves.open));
+    HF_TRY(take_given(making, &tmpl[i], &halves));
+  HF_TRY(take_required(making, &halves));
+  HF_TRY(fill_in(making, &halves));
+  HF_TRY(set_history(making->origin, making->kind, &halves.open));
+  HF_TRY(check_made(making, &halves));
   *ret_halves = halves;
-  halves = (struct attr_halves){ ATTRS_EMPTY, ATTRS_EMPTY };
+  halves = ATTR_HALVES_EMPTY;
   return HF_OK;
 }
 
@@ -409,6 +253,20 @@ hf_err policy_inherit(const struct attrs *base, struct attrs *open)
   return attrs_set_bool(open, CKA_NEVER_EXTRACTABLE, stays);
 }
 
+bool policy_matches(const struct attrs *open, struct hf_slice wanted)
+{
+  size_t pos = 0;
+  struct attr_row row;
+  struct attrs rows;
+  struct hf_slice value;
+  if (hf_failed(attrs_view(wanted, &rows)))
+    return false;
+  while (attrs_next(&rows, &pos, &row))
+    if (!attrs_get(open, row.type, &value) || !hf_slice_equal(value, row.value))
+      return false;
+  return true;
+}
+
 static hf_err may_change(const struct rule *rule, const CK_ATTRIBUTE *attr, struct hf_slice before,
                          struct hf_slice after, bool so, bool copy)
 {
@@ -418,7 +276,8 @@ static hf_err may_change(const struct rule *rule, const CK_ATTRIBUTE *attr, stru
   bool allowed = rule->flags & MAY_SET || (copy && rule->flags & MAY_COPY);
   if (rule->flags & ONLY_SO && to_true && !so)
     allowed = false;
-  if ((rule->flags & ONLY_TO_TRUE && !to_true) || (rule->flags & ONLY_TO_FALSE && to_true))
+  if ((rule->flags & ONLY_TO_TRUE && !to_true) || (rule->flags & ONLY_TO_FALSE && to_true) ||
+      (rule->flags & ONLY_TO_EMPTY && after.len))
     allowed = false;
   return allowed ? HF_OK : hf_fail(HF_ERR_ATTRIBUTE_READ_ONLY, "attribute 0x%lx", attr->type);
 }
@@ -426,6 +285,8 @@ static hf_err may_change(const struct rule *rule, const CK_ATTRIBUTE *attr, stru
 hf_err policy_change(struct attrs *open, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so, bool copy)
 {
   struct kind kind = policy_kind_of(open);
+  if (kind.class == CKO_CERTIFICATE && attrs_true(open, CKA_TRUSTED) && !so && !copy)
+    return hf_fail(HF_ERR_ATTRIBUTE_READ_ONLY, "a trusted certificate is the security officer's to change");
   for (CK_ULONG i = 0; i < count; i++) {
     const struct rule *rule = rule_of(kind, tmpl[i].type);
     if (!rule)

@@ -5,17 +5,19 @@
 
 #include "token/attrs.h"
 
-/* How an object comes to be (PKCS #11 v3.0, section 4.1, table 11's footnotes). */
+/* How an object comes to be (PKCS #11 v3.2, section 4.1). */
 enum origin {
   ORIGIN_CREATE,
   ORIGIN_GENERATE,
   ORIGIN_DERIVE,
+  ORIGIN_UNWRAP,  /* or decapsulate, and encapsulate */
   ORIGIN_RESTORE, /* as it was elsewhere: what a creator may not give, too */
 };
 
+/* key_type is a certificate's CKA_CERTIFICATE_TYPE, too, and CK_UNAVAILABLE_INFORMATION where the class has no types. */
 struct kind {
   CK_OBJECT_CLASS class;
-  CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION where it is no key */
+  CK_KEY_TYPE key_type;
 };
 
 /* Its two halves: what may be read, and what is key material. */
@@ -24,17 +26,33 @@ struct attr_halves {
   struct attrs secret;
 };
 
+#define ATTR_HALVES_EMPTY ((struct attr_halves){ ATTRS_EMPTY, ATTRS_EMPTY })
+
 void attr_halves_free(struct attr_halves *halves);
 
-/* Finds class and key type in a template; generate passes what the mechanism makes, and a template may only agree. */
-hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, const struct kind *generated, struct kind *ret_kind);
+#define POLICY_NOTHING_REQUIRED hf_slice(NULL, 0)
+
+struct making {
+  enum origin origin;
+  struct kind kind;
+  bool so; /* the security officer asks */
+  /* What the object has in any case: the stored value of the CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE, ... of the key that makes it. */
+  struct hf_slice required;
+};
 
 /*
- * Checks a template by the rules and fills in the defaults. Fails with TEMPLATE_INCOMPLETE, TEMPLATE_INCONSISTENT,
- * ATTRIBUTE_TYPE_INVALID, ATTRIBUTE_VALUE_INVALID, ATTRIBUTE_READ_ONLY. The CKA_LOCAL, CKA_ALWAYS_SENSITIVE and
- * CKA_NEVER_EXTRACTABLE of keys follow from origin; what is restored says them itself, as far as it does.
+ * The class and the type in a template or, where it says none, in what is required or in fallback (NULL: it must say them).
+ * Fails with TEMPLATE_INCOMPLETE and ATTRIBUTE_VALUE_INVALID.
  */
-hf_err policy_make(enum origin origin, struct kind kind, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so,
+hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, struct hf_slice required, const struct kind *fallback,
+                   struct kind *ret_kind);
+
+/*
+ * Checks a template by the rules and fills in the defaults. Fails with TEMPLATE_INCOMPLETE, TEMPLATE_INCONSISTENT (contradictions,
+ * also of what is required), ATTRIBUTE_TYPE_INVALID, ATTRIBUTE_VALUE_INVALID, ATTRIBUTE_READ_ONLY. The CKA_LOCAL,
+ * CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE of keys follow from origin; what is restored says them itself, as far as it does.
+ */
+hf_err policy_make(const struct making *making, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
                    struct attr_halves *ret_halves);
 
 /* What a derived key takes over from its base: CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE, as far as they hold for itself. */
@@ -43,10 +61,19 @@ hf_err policy_inherit(const struct attrs *base, struct attrs *open);
 /* Applies a template to an existing object's open half: C_SetAttributeValue, or C_CopyObject with copy. */
 hf_err policy_change(struct attrs *open, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so, bool copy);
 
-/* One attribute from the form of the ABI to the stored one, checked; and back. PARSE of the ABI: unaligned values are fine. */
+/* Whether an object matches an attribute array's stored value (CKA_WRAP_TEMPLATE), as C_FindObjects matches. */
+bool policy_matches(const struct attrs *open, struct hf_slice wanted);
+
+/*
+ * One attribute from the form of the ABI to the stored one, checked; and back. PARSE of the ABI: unaligned values are fine. An
+ * attribute array is stored as the rows of struct attrs; one within another is ATTRIBUTE_VALUE_INVALID.
+ */
 hf_err policy_import(const CK_ATTRIBUTE *attr, struct hf_buf *out);
-/* Writes the ABI's form to out (room bytes); *ret_len is its size even where room is too small or out is NULL. */
-void policy_export(CK_ATTRIBUTE_TYPE type, struct hf_slice value, void *out, CK_ULONG room, CK_ULONG *ret_len);
+/*
+ * Answers as C_GetAttributeValue does: sets attr->ulValueLen, fills pValue where it is not NULL. Fails with BUFFER_TOO_SMALL, then
+ * ulValueLen (of an array, also those of its elements) is CK_UNAVAILABLE_INFORMATION.
+ */
+hf_err policy_export(struct hf_slice value, CK_ATTRIBUTE *attr);
 
 /* Whether the attribute is key material for this kind, and whether the kind has it at all. */
 bool policy_is_secret(struct kind kind, CK_ATTRIBUTE_TYPE type);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/abi/abi.h"
 
-#include "token/key.h"
+#include "token/complete.h"
 
 enum { TEMPLATE_MAX = 256 };
 
@@ -19,9 +19,10 @@ hf_err abi_create_object(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG c
 {
   struct kind kind;
   HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
-  HF_TRY(policy_kind(tmpl, count, NULL, &kind));
-  HF_TRY(policy_make(ORIGIN_CREATE, kind, tmpl, count, by_so(s), &halves));
-  HF_TRY(key_complete(kind, &halves));
+  HF_TRY(policy_kind(tmpl, count, POLICY_NOTHING_REQUIRED, NULL, &kind));
+  struct making making = { .origin = ORIGIN_CREATE, .kind = kind, .so = by_so(s) };
+  HF_TRY(policy_make(&making, tmpl, count, &halves));
+  HF_TRY(complete_object(kind, &halves));
   return token_add(s->token, session_access(s), &halves, 1, ret_handle);
 }
 
@@ -32,9 +33,10 @@ hf_err abi_restore_object(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG 
   HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
   if (!token_is_aside(s->token))
     return hf_fail(HF_ERR_ACTION_PROHIBITED, "the token is not being restored");
-  HF_TRY(policy_kind(tmpl, count, NULL, &kind));
-  HF_TRY(policy_make(ORIGIN_RESTORE, kind, tmpl, count, true, &halves));
-  HF_TRY(key_complete(kind, &halves));
+  HF_TRY(policy_kind(tmpl, count, POLICY_NOTHING_REQUIRED, NULL, &kind));
+  struct making making = { .origin = ORIGIN_RESTORE, .kind = kind, .so = true };
+  HF_TRY(policy_make(&making, tmpl, count, &halves));
+  HF_TRY(complete_object(kind, &halves));
   return token_add(s->token, session_access(s), &halves, 1, ret_handle);
 }
 
@@ -62,8 +64,12 @@ static hf_err make_half(struct session *s, const struct mech *mech, CK_OBJECT_CL
                         CK_ULONG count, struct attr_halves *ret_halves)
 {
   struct kind kind, generated = { class, mech->keys[0] };
-  HF_TRY(policy_kind(tmpl, count, &generated, &kind));
-  HF_TRY(policy_make(ORIGIN_GENERATE, kind, tmpl, count, by_so(s), ret_halves));
+  struct making making = { .origin = ORIGIN_GENERATE, .kind = generated, .so = by_so(s) };
+  HF_TRY(policy_kind(tmpl, count, POLICY_NOTHING_REQUIRED, &generated, &kind));
+  if (kind.class != generated.class || kind.key_type != generated.key_type)
+    return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "%s does not make class 0x%lx, key type 0x%lx", mech->name, kind.class,
+                   kind.key_type);
+  HF_TRY(policy_make(&making, tmpl, count, ret_halves));
   return attrs_set_ulong(&ret_halves->open, CKA_KEY_GEN_MECHANISM, mech->type);
 }
 
@@ -90,20 +96,11 @@ hf_err abi_generate_pair(struct session *s, const CK_MECHANISM *m, const CK_ATTR
   if (attrs_true(&pair[PRIVATE].open, CKA_PRIVATE) && token_login_state(s->token) != LOGIN_USER)
     return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "a private key");
   HF_TRY(mech->ops->generate_pair(mech, m, &pair[PUBLIC], &pair[PRIVATE]));
+  HF_TRY(complete_pair(policy_kind_of(&pair[PUBLIC].open), &pair[PUBLIC], &pair[PRIVATE]));
   HF_TRY(token_add(s->token, session_access(s), pair, PAIR, handles));
   *ret_public = handles[PUBLIC];
   *ret_private = handles[PRIVATE];
   return HF_OK;
-}
-
-/* Writes one attribute's answer, or why there is none. */
-static hf_err answer(CK_ATTRIBUTE *attr, struct hf_slice value)
-{
-  CK_ULONG len;
-  policy_export(attr->type, value, attr->pValue, attr->ulValueLen, &len);
-  bool fits = !attr->pValue || attr->ulValueLen >= len;
-  attr->ulValueLen = fits ? len : CK_UNAVAILABLE_INFORMATION;
-  return fits ? HF_OK : hf_fail(HF_ERR_BUFFER_TOO_SMALL, "attribute 0x%lx has %lu bytes", attr->type, len);
 }
 
 static hf_err get_attribute(struct session *s, struct object *object, CK_ATTRIBUTE *attr)
@@ -113,7 +110,7 @@ static hf_err get_attribute(struct session *s, struct object *object, CK_ATTRIBU
   struct hf_slice value;
   if (!policy_is_secret(kind, attr->type)) {
     if (attrs_get(open, attr->type, &value))
-      return answer(attr, value);
+      return policy_export(value, attr);
     attr->ulValueLen = CK_UNAVAILABLE_INFORMATION;
     return hf_fail(HF_ERR_ATTRIBUTE_TYPE_INVALID, "attribute 0x%lx", attr->type);
   }
@@ -122,7 +119,7 @@ static hf_err get_attribute(struct session *s, struct object *object, CK_ATTRIBU
   if (attrs_true(open, CKA_SENSITIVE) || !attrs_true(open, CKA_EXTRACTABLE))
     e = hf_fail(HF_ERR_ATTRIBUTE_SENSITIVE, "attribute 0x%lx", attr->type);
   else if (!hf_failed(e = token_secret(s->token, object, &secret)) && attrs_get(&secret, attr->type, &value))
-    return answer(attr, value);
+    return policy_export(value, attr);
   else if (!hf_failed(e))
     e = hf_fail(HF_ERR_ATTRIBUTE_TYPE_INVALID, "attribute 0x%lx", attr->type);
   attr->ulValueLen = CK_UNAVAILABLE_INFORMATION;

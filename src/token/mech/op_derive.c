@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "token/key.h"
+#include "token/complete.h"
 #include "token/mech/op.h"
 #include "token/session.h"
 
@@ -8,10 +8,11 @@ static hf_err derived_halves(const struct op *op, const CK_ATTRIBUTE *tmpl, CK_U
                              struct attr_halves *halves, size_t *ret_len)
 {
   struct kind kind;
-  HF_TRY(policy_kind(tmpl, count, NULL, &kind));
+  HF_TRY(policy_kind(tmpl, count, POLICY_NOTHING_REQUIRED, NULL, &kind));
   if (kind.class != CKO_SECRET_KEY)
     return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "%s makes a CKO_SECRET_KEY", op->mech->name);
-  HF_TRY(policy_make(ORIGIN_DERIVE, kind, tmpl, count, so, halves));
+  struct making making = { .origin = ORIGIN_DERIVE, .kind = kind, .so = so };
+  HF_TRY(policy_make(&making, tmpl, count, halves));
   HF_TRY(policy_inherit(object_attrs(op->object), &halves->open));
   *ret_len = attrs_ulong(&halves->open, CKA_VALUE_LEN, 0);
   return HF_OK;
@@ -27,7 +28,7 @@ static hf_err derive(struct session *session, struct op *op, const CK_ATTRIBUTE 
   HF_TRY(derived_halves(op, tmpl, count, so, &halves, &len));
   HF_TRY(op->mech->ops->derive(op, len, &value));
   HF_TRY(attrs_set(&halves.secret, CKA_VALUE, hf_slice(value.data, value.len)));
-  HF_TRY(key_complete(policy_kind_of(&halves.open), &halves));
+  HF_TRY(complete_object(policy_kind_of(&halves.open), &halves));
   return token_add(session->token, session_access(session), &halves, 1, ret_handle);
 }
 
