@@ -255,6 +255,12 @@ EXPORT CK_RV C_VerifyFinal(CK_SESSION_HANDLE h, unsigned char *signature, unsign
   ABI_SESSION(h, signature, op_finish(s, OP_VERIFY, signature, &signature_len));
 }
 
+EXPORT CK_RV C_GenerateKey(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_ATTRIBUTE *tmpl, unsigned long count,
+                           CK_OBJECT_HANDLE *key)
+{
+  ABI_SESSION(h, m && key && abi_template(tmpl, count), abi_generate_key(s, m, tmpl, count, key));
+}
+
 EXPORT CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_ATTRIBUTE *public, unsigned long public_count,
                                CK_ATTRIBUTE *private, unsigned long private_count, CK_OBJECT_HANDLE *public_key,
                                CK_OBJECT_HANDLE *private_key)
@@ -364,7 +370,6 @@ ABI_NOT_SUPPORTED(C_DigestEncryptUpdate, byte *in, ulong_t len, byte *out, ulong
 ABI_NOT_SUPPORTED(C_DecryptDigestUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
 ABI_NOT_SUPPORTED(C_SignEncryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
 ABI_NOT_SUPPORTED(C_DecryptVerifyUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_GenerateKey, CK_MECHANISM *m, CK_ATTRIBUTE *tmpl, ulong_t count, CK_OBJECT_HANDLE *key)
 ABI_NOT_SUPPORTED(C_WrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, byte *out, ulong_t *len)
 ABI_NOT_SUPPORTED(C_UnwrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE unwrapping, byte *in, ulong_t len, CK_ATTRIBUTE *tmpl,
                   ulong_t count, CK_OBJECT_HANDLE *key)

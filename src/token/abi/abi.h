@@ -60,6 +60,8 @@ hf_err abi_object_size(struct session *s, CK_OBJECT_HANDLE handle, CK_ULONG *ret
 hf_err abi_generate_pair(struct session *s, const CK_MECHANISM *m, const CK_ATTRIBUTE *public, CK_ULONG public_count,
                          const CK_ATTRIBUTE *private, CK_ULONG private_count, CK_OBJECT_HANDLE *ret_public,
                          CK_OBJECT_HANDLE *ret_private);
+hf_err abi_generate_key(struct session *s, const CK_MECHANISM *m, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
+                        CK_OBJECT_HANDLE *ret_handle);
 hf_err abi_find_init(struct session *s, const CK_ATTRIBUTE *tmpl, CK_ULONG count);
 hf_err abi_find(struct session *s, CK_OBJECT_HANDLE *out, CK_ULONG room, CK_ULONG *ret_count);
 hf_err abi_find_final(struct session *s);

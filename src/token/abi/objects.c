@@ -73,6 +73,18 @@ static hf_err make_half(struct session *s, const struct mech *mech, CK_OBJECT_CL
   return attrs_set_ulong(&ret_halves->open, CKA_KEY_GEN_MECHANISM, mech->type);
 }
 
+static hf_err check_generation(const struct mech *mech, const CK_MECHANISM *m)
+{
+  return m->ulParameterLen ? hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", mech->name) : HF_OK;
+}
+
+static hf_err check_login(const struct session *s, const struct attr_halves *key)
+{
+  if (attrs_true(&key->open, CKA_PRIVATE) && token_login_state(s->token) != LOGIN_USER)
+    return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "a private key");
+  return HF_OK;
+}
+
 static void free_pair(struct attr_halves (*pair)[PAIR])
 {
   attr_halves_free(&(*pair)[PUBLIC]);
@@ -88,19 +100,32 @@ hf_err abi_generate_pair(struct session *s, const CK_MECHANISM *m, const CK_ATTR
   const struct mech *mech = mech_find(m->mechanism);
   if (!mech || !mech->ops->generate_pair)
     return hf_fail(HF_ERR_MECHANISM_INVALID, "mechanism 0x%lx", m->mechanism);
-  if (m->ulParameterLen)
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", mech->name);
+  HF_TRY(check_generation(mech, m));
   HF_TRY(make_half(s, mech, CKO_PUBLIC_KEY, public, public_count, &pair[PUBLIC]));
   HF_TRY(make_half(s, mech, CKO_PRIVATE_KEY, private, private_count, &pair[PRIVATE]));
   /* Before the work: generating RSA takes long. */
-  if (attrs_true(&pair[PRIVATE].open, CKA_PRIVATE) && token_login_state(s->token) != LOGIN_USER)
-    return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "a private key");
+  HF_TRY(check_login(s, &pair[PRIVATE]));
   HF_TRY(mech->ops->generate_pair(mech, m, &pair[PUBLIC], &pair[PRIVATE]));
   HF_TRY(complete_pair(policy_kind_of(&pair[PUBLIC].open), &pair[PUBLIC], &pair[PRIVATE]));
   HF_TRY(token_add(s->token, session_access(s), pair, PAIR, handles));
   *ret_public = handles[PUBLIC];
   *ret_private = handles[PRIVATE];
   return HF_OK;
+}
+
+hf_err abi_generate_key(struct session *s, const CK_MECHANISM *m, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
+                        CK_OBJECT_HANDLE *ret_handle)
+{
+  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
+  const struct mech *mech = mech_find(m->mechanism);
+  if (!mech || !mech->ops->generate_secret)
+    return hf_fail(HF_ERR_MECHANISM_INVALID, "mechanism 0x%lx", m->mechanism);
+  HF_TRY(check_generation(mech, m));
+  HF_TRY(make_half(s, mech, CKO_SECRET_KEY, tmpl, count, &halves));
+  HF_TRY(check_login(s, &halves));
+  HF_TRY(mech->ops->generate_secret(mech, m, &halves));
+  HF_TRY(complete_object(policy_kind_of(&halves.open), &halves));
+  return token_add(s->token, session_access(s), &halves, 1, ret_handle);
 }
 
 static hf_err get_attribute(struct session *s, struct object *object, CK_ATTRIBUTE *attr)

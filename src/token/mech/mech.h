@@ -89,8 +89,9 @@ struct mech_table {
   size_t count;
 };
 
-extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_digest;
+extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_digest, mech_table_secret;
 extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_ec_keygen;
+extern const struct mech_ops mech_secret_keygen;
 extern const struct mech_ops mech_rsa_pkcs, mech_rsa_oaep, mech_rsa_pss, mech_rsa_keygen;
 
 /* After crypto_start: finds out what libcrypto and the configuration allow. */
