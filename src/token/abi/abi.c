@@ -100,18 +100,19 @@ EXPORT CK_RV C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHAN
 
 EXPORT CK_RV C_InitToken(CK_SLOT_ID id, unsigned char *pin, unsigned long pin_len, unsigned char *label)
 {
-  ABI_SLOT(id, pin && label, abi_init_token(id, pin, pin_len, label));
+  ABI_SLOT(id, pin && abi_bytes(pin, pin_len) && label, abi_init_token(id, pin, pin_len, label));
 }
 
 EXPORT CK_RV C_InitPIN(CK_SESSION_HANDLE h, unsigned char *pin, unsigned long len)
 {
-  ABI_HANDLE(h, pin, abi_init_pin(h, pin, len));
+  ABI_HANDLE(h, pin && abi_bytes(pin, len), abi_init_pin(h, pin, len));
 }
 
 EXPORT CK_RV C_SetPIN(CK_SESSION_HANDLE h, unsigned char *old_pin, unsigned long old_len, unsigned char *new_pin,
                       unsigned long new_len)
 {
-  ABI_HANDLE(h, old_pin && new_pin, abi_set_pin(h, old_pin, old_len, new_pin, new_len));
+  ABI_HANDLE(h, old_pin && new_pin && abi_bytes(old_pin, old_len) && abi_bytes(new_pin, new_len),
+             abi_set_pin(h, old_pin, old_len, new_pin, new_len));
 }
 
 EXPORT CK_RV C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *h)

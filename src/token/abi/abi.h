@@ -42,10 +42,10 @@ CK_RV abi_leave(bool entered, hf_err e);
 
 hf_err abi_arguments_bad(void);
 
-/* A pointer and its length belong together. */
+/* A pointer and its length belong together; and no program has so many bytes as a wrong length says. */
 static inline bool abi_bytes(const void *data, CK_ULONG len)
 {
-  return data || len == 0;
+  return len == 0 || (data && len <= OP_PART_MAX);
 }
 
 bool abi_template(const CK_ATTRIBUTE *tmpl, CK_ULONG count);
