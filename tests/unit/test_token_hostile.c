@@ -54,6 +54,7 @@ static unsigned fill(const struct call *call, uintptr_t words[CALL_WORDS])
       ['M'] = (uintptr_t)&mechanism,
       ['t'] = (uintptr_t)tmpl,
       ['T'] = (uintptr_t)tmpl,
+      ['g'] = (uintptr_t)tmpl,
       ['i'] = (uintptr_t)(bytes + 1),
       ['p'] = (uintptr_t)USER_PIN,
       ['v'] = (uintptr_t)(bytes + 1),
@@ -68,7 +69,7 @@ static unsigned fill(const struct call *call, uintptr_t words[CALL_WORDS])
       ['l'] = (uintptr_t)bytes,
     };
     const uintptr_t lengths[128] = {
-      ['t'] = 2, ['T'] = 2, ['i'] = DIGEST_BYTES, ['p'] = 4, ['v'] = 64, ['q'] = 16, ['w'] = 16
+      ['t'] = 2, ['T'] = 2, ['g'] = 2, ['i'] = DIGEST_BYTES, ['p'] = 4, ['v'] = 64, ['q'] = 16, ['w'] = 16
     };
     word[0] = by_letter[(unsigned char)*arg];
     numbers[n] = *arg == 'R' ? 64 : ROOM;
@@ -166,7 +167,7 @@ static void test_nulls(void **state)
   for (size_t i = 0; i < CALLS; i++) {
     unsigned at = 0;
     for (const char *arg = calls[i].args; *arg && !is_apart(&calls[i]); at += call_words(*arg++)) {
-      if (!strchr("mtTipvqwHNIla", *arg) && !strchr("rR", *arg))
+      if (!strchr("mtTgipvqwHNIla", *arg) && !strchr("rR", *arg))
         continue;
       unsigned null = strchr("rR", *arg) ? at + 1 : at;
       fill(&calls[i], words);
@@ -200,7 +201,7 @@ static void test_absurd_lengths(void **state)
   for (size_t i = 0; i < CALLS; i++) {
     unsigned at = 0;
     for (const char *arg = calls[i].args; *arg && !is_apart(&calls[i]); at += call_words(*arg++)) {
-      for (size_t k = 0; strchr("tTipvqw", *arg) && k < sizeof(lengths) / sizeof(lengths[0]); k++) {
+      for (size_t k = 0; strchr("tTgipvqw", *arg) && k < sizeof(lengths) / sizeof(lengths[0]); k++) {
         start_operations();
         fill(&calls[i], words);
         words[at + 1] = lengths[k];

@@ -15,7 +15,7 @@
  * args, a letter each:
  *   h session   s slot   o object   k key   f flags   n number   u user type
  *   m mechanism; M the same, where NULL cancels
- *   t template and count; T the same, never NULL
+ *   t template and count; T the same, never NULL; g the same, to be filled
  *   i bytes and their length; p a PIN likewise; v a signature likewise, never NULL; q a message's parameter likewise; w room likewise;
  *     y bytes likewise, of which there are none
  *   r where bytes go, and a pointer to its size; R the same for an array; a an array, its size, and a pointer to a count
@@ -48,7 +48,7 @@ static const struct call calls[] = {
   CALL_2(C_OpenSession, "sfxxH"), CALL_2(C_CloseSession, "h"), CALL_2(C_CloseAllSessions, "s"), CALL_2(C_GetSessionInfo, "hI"),
   CALL_2(C_GetOperationState, "hr"), CALL_2(C_SetOperationState, "hikk"), CALL_2(C_Login, "hup"), CALL_2(C_Logout, "h"),
   CALL_2(C_CreateObject, "hTH"), CALL_2(C_CopyObject, "hotH"), CALL_2(C_DestroyObject, "ho"), CALL_2(C_GetObjectSize, "hoN"),
-  CALL_2(C_GetAttributeValue, "hoT"), CALL_2(C_SetAttributeValue, "hoT"), CALL_2(C_FindObjectsInit, "ht"),
+  CALL_2(C_GetAttributeValue, "hog"), CALL_2(C_SetAttributeValue, "hoT"), CALL_2(C_FindObjectsInit, "ht"),
   CALL_2(C_FindObjects, "ha"), CALL_2(C_FindObjectsFinal, "h"), CALL_2(C_EncryptInit, "hMk"), CALL_2(C_Encrypt, "hir"),
   CALL_2(C_EncryptUpdate, "hir"), CALL_2(C_EncryptFinal, "hr"), CALL_2(C_DecryptInit, "hMk"), CALL_2(C_Decrypt, "hir"),
   CALL_2(C_DecryptUpdate, "hir"), CALL_2(C_DecryptFinal, "hr"), CALL_2(C_DigestInit, "hM"), CALL_2(C_Digest, "hir"),
@@ -86,6 +86,7 @@ static inline unsigned call_words(char letter)
   switch (letter) {
   case 't':
   case 'T':
+  case 'g':
   case 'i':
   case 'p':
   case 'v':

@@ -69,15 +69,12 @@ static hf_err take_header(struct hf_slice in, struct header *header)
   return hf_take_end(&in);
 }
 
-hf_err header_read(struct store_txn *txn, struct header *ret_header)
+hf_err header_parse(struct hf_slice bytes, struct header *ret_header)
 {
-  bool found;
-  struct hf_slice bytes;
   struct header header = { 0 };
   uint8_t checksum[32], format;
-  HF_TRY(store_get(txn, STORE_META, header_key(), &found, &bytes));
-  if (!found || bytes.len <= CHECKSUM_BYTES)
-    return hf_fail(HF_ERR_TOKEN_STORE, "the token's header is missing");
+  if (bytes.len <= CHECKSUM_BYTES)
+    return hf_fail(HF_ERR_TOKEN_STORE, "the token's header is cut short");
   struct hf_slice body = { bytes.data, bytes.len - CHECKSUM_BYTES };
   HF_TRY(crypto_mac(NULL, body, checksum));
   if (memcmp(checksum, body.data + body.len, CHECKSUM_BYTES) != 0)
@@ -89,6 +86,16 @@ hf_err header_read(struct store_txn *txn, struct header *ret_header)
     return hf_fail(HF_ERR_TOKEN_STORE, "the token's header is not of the form");
   *ret_header = header;
   return HF_OK;
+}
+
+hf_err header_read(struct store_txn *txn, struct header *ret_header)
+{
+  bool found;
+  struct hf_slice bytes;
+  HF_TRY(store_get(txn, STORE_META, header_key(), &found, &bytes));
+  if (!found)
+    return hf_fail(HF_ERR_TOKEN_STORE, "the token's header is missing");
+  return header_parse(bytes, ret_header);
 }
 
 static hf_err add_wrap(struct hf_buf *out, const struct wrap *wrap)

@@ -33,6 +33,7 @@ struct header {
 int header_label_len(const struct header *header);
 
 /* Fails with TOKEN_STORE, TOKEN_STORE_VERSION. */
+hf_err header_parse(struct hf_slice bytes, struct header *ret_header);
 hf_err header_read(struct store_txn *txn, struct header *ret_header);
 hf_err header_write(struct store_txn *txn, const struct header *header);
 
