@@ -130,8 +130,8 @@ static hf_err keep_if_it_signs(const struct cli_login *login, const struct p11_k
 {
   char why[HF_CONTEXT_MAX];
   hf_err e = prove(login, spec);
-  /* Who may make keys through the agent need not be one who may sign. */
-  if (!hf_failed(e) || e.code == HF_ERR_FUNCTION_REJECTED)
+  /* Who may make keys through the agent need not be one who may sign; and the PIN that a key wants for each use is not here. */
+  if (!hf_failed(e) || e.code == HF_ERR_FUNCTION_REJECTED || e.code == HF_ERR_PIN_MISSING)
     return HF_OK;
   hf_err_format(e, why, sizeof(why));
   for (int i = 0; i < 2; i++)
