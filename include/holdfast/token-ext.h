@@ -10,8 +10,32 @@
 
 #define HOLDFAST_TOKEN_INTERFACE "Vendor Holdfast token"
 
+/* What a simulated token is at the moment; texts are terminated. */
+struct holdfast_simulation {
+  CK_BBOOL unplugged;
+  char label[33];
+  char serial[17];
+  char profile[64]; /* "" where it has none */
+  CK_ULONG fault_count;
+};
+
+/* One of its faults, and what became of it: calls that it could have struck, and strikes. */
+struct holdfast_fault {
+  CK_BBOOL configured; /* the configuration's: the counts are this process's alone */
+  char text[128];
+  CK_ULONG calls, strikes;
+};
+
+/* simulation_switch: what it does, and its text. */
+enum {
+  HOLDFAST_UNPLUG,     /* for how long, like "5s"; NULL: until it is plugged in */
+  HOLDFAST_PLUG,       /* NULL */
+  HOLDFAST_FAULT,      /* the fault, like "C_Sign nth=3 device-error" */
+  HOLDFAST_FAULTS_OFF, /* all that were switched on; NULL */
+};
+
 struct holdfast_token_ext {
-  CK_VERSION version; /* 1.1; a greater minor only adds at the end */
+  CK_VERSION version; /* 1.2; a greater minor only adds at the end */
 
   /*
    * Deletes the token in the slot with all its objects, for good. The authority is the right to write its directory, as
@@ -34,10 +58,20 @@ struct holdfast_token_ext {
    * CKR_ACTION_PROHIBITED. restore_end, without a session open, shows the token to all, as one durable step, or, keep
    * being false, leaves nothing of it; so does a process that ends without it.
    */
-  CK_RV (*restore_begin)
+  CK_RV(*restore_begin)
   (CK_UTF8CHAR *label, CK_UTF8CHAR *serial, CK_UTF8CHAR *so_pin, CK_ULONG so_pin_len, CK_SLOT_ID *slot);
   CK_RV (*restore_object)(CK_SESSION_HANDLE session, CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *object);
   CK_RV (*restore_end)(CK_SLOT_ID slot, CK_BBOOL keep);
+
+  /*
+   * Since 1.2: a token that behaves as hardware does (docs/simulation.md). All fail with CKR_FUNCTION_NOT_SUPPORTED where the
+   * configuration simulates none; they see an unplugged token, and no fault strikes them. simulation_fault fails with
+   * CKR_ARGUMENTS_BAD from fault_count on. simulation_switch works at once, in all processes; the authority is the right to
+   * write the token's directory.
+   */
+  CK_RV (*simulation_state)(CK_SLOT_ID slot, struct holdfast_simulation *state);
+  CK_RV (*simulation_fault)(CK_SLOT_ID slot, CK_ULONG number, struct holdfast_fault *fault);
+  CK_RV (*simulation_switch)(CK_SLOT_ID slot, CK_ULONG what, const char *text);
 };
 
 #endif

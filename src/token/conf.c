@@ -153,6 +153,10 @@ static hf_err parse_line(const struct conf_line *line, void *arg)
   for (size_t i = 0; i < HF_ARRAY_LEN(keys); i++)
     if (strcmp(keys[i].key, line->key) == 0)
       return keys[i].set(p, line->value);
+  bool known;
+  HF_TRY(simulation_settings_take(&p->conf->simulation, line, p->mechanism_of, &known));
+  if (known)
+    return HF_OK;
   hf_log(HF_LOG_WARNING, "%s, line %u: unknown key %s", line->path, line->number, line->key);
   return HF_OK;
 }
@@ -164,7 +168,11 @@ hf_err conf_parse(struct hf_buf *text, mechanism_of_fn mechanism_of, struct toke
   if (text->len && memchr(text->data, '\0', text->len))
     return hf_fail(HF_ERR_CONFIG, "%s is no text: it has a byte of value zero", conf->path);
   HF_TRY(hf_buf_add_u8(text, '\0'));
-  return conf_lines(conf->path, (char *)text->data, parse_line, &p);
+  HF_TRY(conf_lines(conf->path, (char *)text->data, parse_line, &p));
+  HF_TRY(simulation_settings_finish(&conf->simulation));
+  if (conf->simulation.enabled && conf->simulation.limits.tries)
+    conf->pin_tries = conf->simulation.limits.tries;
+  return HF_OK;
 }
 
 static hf_err parse_file(mechanism_of_fn mechanism_of, struct token_conf *conf)

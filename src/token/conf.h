@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "holdfast/pkcs11.h"
+#include "token/simulation/settings.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct token_conf {
   bool mechanisms_all;
   size_t mechanism_count;
   CK_MECHANISM_TYPE mechanisms[CONF_MECHANISMS_MAX];
+  struct simulation_settings simulation; /* simulation.* */
 };
 
 /* mechanism_of resolves a name such as CKM_ECDSA; false where the token has no such mechanism. */

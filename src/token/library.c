@@ -3,6 +3,7 @@
 
 #include "token/mech/mech.h"
 #include "token/session.h"
+#include "token/simulation/simulation.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -246,6 +247,7 @@ static hf_err start(void)
   HF_TRY(conf_load(mech_type_of_name, &library.conf));
   hf_log_set_level(library.conf.log_level);
   HF_TRY(crypto_start());
+  simulation_start(&library.conf);
   hf_err e = mech_start(&library.conf);
   if (!hf_failed(e))
     e = refresh_locked();
@@ -289,6 +291,12 @@ hf_err library_finalize(void)
   return HF_OK;
 }
 
+bool library_stopping(void)
+{
+  const struct state *s = state;
+  return s && atomic_load(&s->phase) == PHASE_STOPPING;
+}
+
 const struct token_conf *library_conf(void)
 {
   return &library.conf;
@@ -302,15 +310,16 @@ hf_err library_refresh(void)
   return e;
 }
 
-hf_err library_slot_ids(CK_SLOT_ID *ids, CK_ULONG room, CK_ULONG *ret_count)
+hf_err library_slot_ids(bool present, CK_SLOT_ID *ids, CK_ULONG room, CK_ULONG *ret_count)
 {
   CK_ULONG count = 0;
   pthread_rwlock_rdlock(&library.lock);
   for (size_t i = 0; i < library.count; i++) {
-    if (library.slots[i]->gone)
+    const struct slot *slot = library.slots[i];
+    if (slot->gone || (present && slot->token && simulation_unplugged(slot->token)))
       continue;
     if (count < room)
-      ids[count] = library.slots[i]->id;
+      ids[count] = slot->id;
     count++;
   }
   pthread_rwlock_unlock(&library.lock);

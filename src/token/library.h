@@ -14,6 +14,8 @@ void library_leave(void);
 
 hf_err library_initialize(void);
 hf_err library_finalize(void);
+/* C_Finalize waits for those inside: what takes its time should end early. */
+bool library_stopping(void);
 
 const struct token_conf *library_conf(void);
 
@@ -23,8 +25,11 @@ struct slot;
 /* Looks for tokens that other processes made or deleted. */
 hf_err library_refresh(void);
 
-/* The initialised slots by number, then the one with an uninitialised token. Writes at most room ids; *ret_count is all. */
-hf_err library_slot_ids(CK_SLOT_ID *ids, CK_ULONG room, CK_ULONG *ret_count);
+/*
+ * The initialised slots by number, then the one with an uninitialised token; present: without those whose simulated token is
+ * out. Writes at most room ids; *ret_count is all.
+ */
+hf_err library_slot_ids(bool present, CK_SLOT_ID *ids, CK_ULONG room, CK_ULONG *ret_count);
 
 /* Fails with SLOT_ID_INVALID. */
 hf_err library_slot(CK_SLOT_ID id, struct slot **ret_slot);

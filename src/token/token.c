@@ -2,6 +2,7 @@
 #include "token/token_private.h"
 
 #include "base/file.h"
+#include "token/simulation/simulated.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -71,7 +72,7 @@ static hf_err fill_new_dir(const struct token_conf *conf, const char *dir, struc
 
 static void remove_dir(const char *dir)
 {
-  static const char *const files[] = { "data.mdb", "lock.mdb" };
+  static const char *const files[] = { "data.mdb", "lock.mdb", BOARD_FILE };
   char path[PATH_MAX + 16];
   for (size_t i = 0; i < HF_ARRAY_LEN(files); i++) {
     snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
@@ -218,6 +219,8 @@ hf_err token_open(const struct token_conf *conf, const char *dir, struct token *
   hf_err e = store_open(&token_store_kind, dir, &token->store);
   if (!hf_failed(e))
     e = token_header(token, &(struct header){ 0 });
+  if (!hf_failed(e) && conf->simulation.enabled)
+    e = simulated_open(&conf->simulation, dir, conf->umask, &token->simulated);
   if (hf_failed(e)) {
     token_close(token);
     return e;
@@ -232,6 +235,7 @@ struct token *token_close(struct token *token)
     return NULL;
   hf_secret_free(token->keys);
   handles_free(&token->handles);
+  simulated_close(token->simulated);
   store_close(token->store);
   pthread_mutex_destroy(&token->lock);
   free(token);
@@ -241,6 +245,11 @@ struct token *token_close(struct token *token)
 const char *token_dir(const struct token *token)
 {
   return token->dir;
+}
+
+struct simulated *token_simulated(const struct token *token)
+{
+  return token->simulated;
 }
 
 static bool every(const struct entry *entry, const void *arg)

@@ -11,6 +11,7 @@
 #include "token/store/header.h"
 
 struct token;
+struct simulated;
 
 enum login { LOGIN_NONE, LOGIN_USER, LOGIN_SO };
 
@@ -35,6 +36,9 @@ hf_err token_open(const struct token_conf *conf, const char *dir, struct token *
 struct token *token_close(struct token *token);
 
 const char *token_dir(const struct token *token);
+
+/* Its simulation; NULL where it has none. */
+struct simulated *token_simulated(const struct token *token);
 
 /* The header as it is in the store now. Fails with TOKEN_NOT_PRESENT once the token was deleted, by whomever. */
 hf_err token_header(struct token *token, struct header *ret_header);

@@ -2,6 +2,7 @@
 #include "token/token_private.h"
 
 #include "token/key.h"
+#include "token/simulation/simulation.h"
 #include "token/store/index.h"
 
 enum { PAIR = 2, UNIQUE_ID_BYTES = 16, ID_BYTES = 8 };
@@ -188,6 +189,7 @@ hf_err token_add(struct token *token, struct access access, struct attr_halves *
                  CK_OBJECT_HANDLE *ret_handles)
 {
   CK_OBJECT_HANDLE handles[PAIR] = { 0 };
+  HF_TRY(simulation_add(token, halves, count));
   HF_TRY(set_unique_ids(halves, count));
   TOKEN_LOCK(token);
   HF_TRY(token_refresh(token));

@@ -2,9 +2,11 @@
 /* PINs: each wraps the token's master key. */
 #include "token/token_private.h"
 
-hf_err token_pin_length(struct hf_slice pin)
+hf_err token_pin_length(const struct token_conf *conf, unsigned which, struct hf_slice pin)
 {
-  if (pin.len < PIN_MIN || pin.len > PIN_MAX)
+  const struct limits *limits = &conf->simulation.limits;
+  bool limited = conf->simulation.enabled && limits->pin_max && which == WRAP_USER;
+  if (pin.len < PIN_MIN || pin.len > PIN_MAX || (limited && (pin.len < limits->pin_min || pin.len > limits->pin_max)))
     return hf_fail(HF_ERR_PIN_LEN_RANGE, "a PIN of %zu bytes", pin.len);
   return HF_OK;
 }
@@ -40,7 +42,7 @@ hf_err token_wrap(const struct token_conf *conf, const uint8_t *uuid, unsigned w
                   struct hf_secret *keys, struct wrap *ret_wrap)
 {
   struct wrap wrap = { .set = true, .cost = { conf->kdf_memory, conf->kdf_passes } };
-  HF_TRY(token_pin_length(pin));
+  HF_TRY(token_pin_length(conf, which, pin));
   HF_TRY(crypto_random(wrap.salt, sizeof(wrap.salt)));
   HF_CLEANUP(hf_secret_freep) struct hf_secret *kek = NULL;
   HF_TRY(crypto_stretch(pin, wrap.salt, wrap.cost, &kek));
@@ -153,7 +155,7 @@ hf_err token_init_pin(struct token *token, struct hf_slice pin)
 {
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
   struct header header;
-  HF_TRY(token_pin_length(pin));
+  HF_TRY(token_pin_length(token->conf, WRAP_USER, pin));
   {
     TOKEN_LOCK(token);
     HF_TRY(token_refresh(token));
@@ -170,7 +172,7 @@ hf_err token_set_pin(struct token *token, enum login who, struct hf_slice old_pi
   HF_CLEANUP(hf_secret_freep) struct hf_secret *keys = NULL;
   unsigned which = who == LOGIN_SO ? WRAP_SO : WRAP_USER;
   struct header header;
-  HF_TRY(token_pin_length(new_pin));
+  HF_TRY(token_pin_length(token->conf, which, new_pin));
   HF_TRY(token_try_pin(token, which, old_pin, &header, &keys));
   return change_wrap(token, &header, which, new_pin, keys);
 }

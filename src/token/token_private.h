@@ -20,6 +20,7 @@ struct token {
   _Atomic uint64_t local; /* see struct token_mark */
   uint64_t next_session_object;
   struct handles handles;
+  struct simulated *simulated; /* NULL: it is not */
 };
 
 static inline void token_unlockp(pthread_mutex_t **lock)
@@ -52,9 +53,9 @@ void token_forget_login(struct token *token);
 hf_err token_wrap(const struct token_conf *conf, const uint8_t *uuid, unsigned which, struct hf_slice pin,
                   struct hf_secret *keys, struct wrap *ret_wrap);
 
-/* The PIN's length by the token's limits. */
+/* A PIN's length (of a wrap) by the token's limits. */
 enum { PIN_MIN = 4, PIN_MAX = 255 };
-hf_err token_pin_length(struct hf_slice pin);
+hf_err token_pin_length(const struct token_conf *conf, unsigned which, struct hf_slice pin);
 
 /* A fresh master key and what follows from it. */
 hf_err token_new_keys(struct hf_secret **ret_keys);

@@ -68,8 +68,7 @@ EXPORT CK_RV C_GetInfo(CK_INFO *info)
 
 EXPORT CK_RV C_GetSlotList(unsigned char token_present, CK_SLOT_ID *ids, unsigned long *count)
 {
-  (void)token_present; /* all have one, if only an uninitialised one */
-  ABI(count, abi_slot_list(ids, count));
+  ABI(count, abi_slot_list(token_present, ids, count));
 }
 
 EXPORT CK_RV C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO *info)
@@ -407,11 +406,29 @@ static CK_RV restore_end(CK_SLOT_ID slot, CK_BBOOL keep)
   ABI(true, abi_restore_end(slot, keep));
 }
 
+static CK_RV simulation_state(CK_SLOT_ID slot, struct holdfast_simulation *state)
+{
+  ABI(state, abi_simulation_state(slot, state));
+}
+
+static CK_RV fault_state(CK_SLOT_ID slot, CK_ULONG number, struct holdfast_fault *fault)
+{
+  ABI(fault, abi_simulation_fault(slot, number, fault));
+}
+
+static CK_RV switch_simulation(CK_SLOT_ID slot, CK_ULONG what, const char *text)
+{
+  ABI(true, abi_simulation_switch(slot, what, text));
+}
+
 const struct holdfast_token_ext abi_token_ext = {
-  .version = { 1, 1 },
+  .version = { 1, 2 },
   .delete_token = delete_token,
   .last_error = last_error,
   .restore_begin = restore_begin,
   .restore_object = restore_object,
   .restore_end = restore_end,
+  .simulation_state = simulation_state,
+  .simulation_fault = fault_state,
+  .simulation_switch = switch_simulation,
 };

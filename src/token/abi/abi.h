@@ -4,6 +4,7 @@
 #define HF_TOKEN_ABI_ABI_H
 
 #include "token/session.h"
+#include "token/simulation/simulation.h"
 
 /* Counts the call in, sets the caller's OpenSSL error queue aside. */
 hf_err abi_enter(void);
@@ -19,28 +20,68 @@ CK_RV abi_leave(bool entered, hf_err e);
   return abi_leave(entered_, e_)
 
 /* The same for a call that concerns the token in a slot, and for one that concerns a session's, which is not locked. */
-#define ABI_SLOT(id, arguments_there, body) ABI(arguments_there, body)
-#define ABI_HANDLE(h, arguments_there, body) ABI(arguments_there, body)
-
-/* The same with the session locked, as s. */
-#define ABI_SESSION(h, arguments_there, body)                              \
-  struct session *s = NULL;                                                \
+#define ABI_SLOT(id, arguments_there, body)                                \
   hf_err e_ = abi_enter();                                                 \
   bool entered_ = !hf_failed(e_);                                          \
   if (entered_)                                                            \
-    e_ = (arguments_there) ? session_acquire(h, &s) : abi_arguments_bad(); \
-  if (s) {                                                                 \
+    e_ = (arguments_there) ? abi_slot(__func__, id) : abi_arguments_bad(); \
+  if (entered_ && !hf_failed(e_))                                          \
     e_ = (body);                                                           \
-    session_release(s);                                                    \
-  }                                                                        \
+  return abi_leave(entered_, e_)
+#define ABI_HANDLE(h, arguments_there, body)                                \
+  hf_err e_ = abi_enter();                                                  \
+  bool entered_ = !hf_failed(e_);                                           \
+  if (entered_)                                                             \
+    e_ = (arguments_there) ? abi_handle(__func__, h) : abi_arguments_bad(); \
+  if (entered_ && !hf_failed(e_))                                           \
+    e_ = (body);                                                            \
   return abi_leave(entered_, e_)
 
+#define ABI_LOCKED(acquire, arguments_there, body)            \
+  struct session *s = NULL;                                   \
+  hf_err e_ = abi_enter();                                    \
+  bool entered_ = !hf_failed(e_);                             \
+  if (entered_)                                               \
+    e_ = (arguments_there) ? (acquire) : abi_arguments_bad(); \
+  if (s) {                                                    \
+    e_ = (body);                                              \
+    session_release(s);                                       \
+  }                                                           \
+  return abi_leave(entered_, e_)
+
+/* The same with the session locked, as s. */
+#define ABI_SESSION(h, arguments_there, body) ABI_LOCKED(abi_session(__func__, h, &s), arguments_there, body)
+
 /* The same for a call with a result: a NULL out asks for its size alone, which is no work for a device. */
-#define ABI_RESULT(h, out, out_len, arguments_there, body) \
-  (void)(out);                                             \
-  ABI_SESSION(h, arguments_there, body)
+#define ABI_RESULT(h, out, out_len, arguments_there, body)                                   \
+  ABI_LOCKED((out) ? abi_session(__func__, h, &s) : session_acquire(h, &s), arguments_there, \
+             abi_result(body, out, out_len))
 
 hf_err abi_arguments_bad(void);
+
+/* Where a simulated device has its say; all the others pay for a look at a byte. */
+static inline hf_err abi_slot(const char *function, CK_SLOT_ID id)
+{
+  return simulation_on ? simulation_slot_call(function, id) : HF_OK;
+}
+
+static inline hf_err abi_handle(const char *function, CK_SESSION_HANDLE handle)
+{
+  return simulation_on ? simulation_session_call(function, handle) : HF_OK;
+}
+
+static inline hf_err abi_session(const char *function, CK_SESSION_HANDLE handle, struct session **ret_session)
+{
+  HF_TRY(abi_handle(function, handle));
+  return session_acquire(handle, ret_session);
+}
+
+static inline hf_err abi_result(hf_err e, void *out, const CK_ULONG *len)
+{
+  if (simulation_on && !hf_failed(e))
+    simulation_result(out, len);
+  return e;
+}
 
 /* A pointer and its length belong together; and no program has so many bytes as a wrong length says. */
 static inline bool abi_bytes(const void *data, CK_ULONG len)
@@ -68,9 +109,12 @@ hf_err abi_find_final(struct session *s);
 
 /* abi/slots.c */
 hf_err abi_get_info(CK_INFO *info);
-hf_err abi_slot_list(CK_SLOT_ID *ids, CK_ULONG *count);
+hf_err abi_slot_list(bool present, CK_SLOT_ID *ids, CK_ULONG *count);
 hf_err abi_slot_info(CK_SLOT_ID id, CK_SLOT_INFO *info);
 hf_err abi_token_info(CK_SLOT_ID id, CK_TOKEN_INFO *info);
+hf_err abi_simulation_state(CK_SLOT_ID id, struct holdfast_simulation *state);
+hf_err abi_simulation_fault(CK_SLOT_ID id, CK_ULONG number, struct holdfast_fault *fault);
+hf_err abi_simulation_switch(CK_SLOT_ID id, CK_ULONG what, const char *text);
 hf_err abi_mechanism_list(CK_SLOT_ID id, CK_MECHANISM_TYPE *types, CK_ULONG *count);
 hf_err abi_mechanism_info(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info);
 hf_err abi_init_token(CK_SLOT_ID id, const void *pin, CK_ULONG pin_len, const uint8_t *label);

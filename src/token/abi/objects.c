@@ -105,6 +105,7 @@ hf_err abi_generate_pair(struct session *s, const CK_MECHANISM *m, const CK_ATTR
   HF_TRY(make_half(s, mech, CKO_PRIVATE_KEY, private, private_count, &pair[PRIVATE]));
   /* Before the work: generating RSA takes long. */
   HF_TRY(check_login(s, &pair[PRIVATE]));
+  HF_TRY(simulation_generate(s->token, &pair[PUBLIC].open));
   HF_TRY(mech->ops->generate_pair(mech, m, &pair[PUBLIC], &pair[PRIVATE]));
   HF_TRY(complete_pair(policy_kind_of(&pair[PUBLIC].open), &pair[PUBLIC], &pair[PRIVATE]));
   HF_TRY(token_add(s->token, session_access(s), pair, PAIR, handles));

@@ -26,12 +26,12 @@ hf_err abi_get_info(CK_INFO *info)
   return HF_OK;
 }
 
-hf_err abi_slot_list(CK_SLOT_ID *ids, CK_ULONG *count)
+hf_err abi_slot_list(bool present, CK_SLOT_ID *ids, CK_ULONG *count)
 {
   CK_ULONG room = ids ? *count : 0, found;
   if (!ids)
     HF_TRY(library_refresh());
-  HF_TRY(library_slot_ids(ids, room, &found));
+  HF_TRY(library_slot_ids(present, ids, room, &found));
   *count = found;
   if (ids && room < found)
     return hf_fail(HF_ERR_BUFFER_TOO_SMALL, "%lu slots where there is room for %lu", found, room);
@@ -49,6 +49,8 @@ hf_err abi_slot_info(CK_SLOT_ID id, CK_SLOT_INFO *info)
   snprintf(text, sizeof(text), "Holdfast slot ID 0x%lx", id);
   PAD(info->slotDescription, text);
   PAD(info->manufacturerID, manufacturer);
+  if (simulation_on)
+    simulation_slot_info(slot, info);
   return HF_OK;
 }
 
@@ -115,7 +117,30 @@ hf_err abi_token_info(CK_SLOT_ID id, CK_TOKEN_INFO *info)
   PAD(info->model, "Holdfast token");
   PAD(info->serialNumber, header.serial);
   set_time(info);
+  if (simulation_on)
+    simulation_token_info(info);
   return HF_OK;
+}
+
+hf_err abi_simulation_state(CK_SLOT_ID id, struct holdfast_simulation *state)
+{
+  struct slot *slot;
+  HF_TRY(library_slot(id, &slot));
+  return simulation_describe(slot, state);
+}
+
+hf_err abi_simulation_fault(CK_SLOT_ID id, CK_ULONG number, struct holdfast_fault *fault)
+{
+  struct slot *slot;
+  HF_TRY(library_slot(id, &slot));
+  return simulation_fault(slot, number, fault);
+}
+
+hf_err abi_simulation_switch(CK_SLOT_ID id, CK_ULONG what, const char *text)
+{
+  struct slot *slot;
+  HF_TRY(library_slot(id, &slot));
+  return simulation_switch(slot, what, text);
 }
 
 hf_err abi_mechanism_list(CK_SLOT_ID id, CK_MECHANISM_TYPE *types, CK_ULONG *count)

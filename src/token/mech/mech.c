@@ -3,6 +3,7 @@
 
 #include "token/conf.h"
 #include "token/crypto.h"
+#include "token/simulation/simulation.h"
 
 enum { MECHS_MAX = 512 };
 
@@ -52,11 +53,12 @@ hf_err mech_start(const struct token_conf *conf)
   usable.count = 0;
   for (size_t i = 0; i < HF_ARRAY_LEN(tables); i++) {
     for (size_t k = 0; k < tables[i]->count; k++) {
-      if (!can_be_used(conf, &tables[i]->rows[k]))
+      const struct mech *mech = can_be_used(conf, &tables[i]->rows[k]) ? simulation_mech(&tables[i]->rows[k]) : NULL;
+      if (!mech)
         continue;
       if (usable.count == MECHS_MAX)
         return hf_fail(HF_ERR_INTERNAL, "%zu mechanisms", usable.count);
-      usable.mechs[usable.count++] = &tables[i]->rows[k];
+      usable.mechs[usable.count++] = mech;
     }
   }
   qsort(usable.mechs, usable.count, sizeof(*usable.mechs), by_type);
