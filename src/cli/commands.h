@@ -9,6 +9,9 @@
   X(token_init)         \
   X(token_list)         \
   X(token_delete)       \
+  X(token_unplug)       \
+  X(token_plug)         \
+  X(token_fault)        \
   X(key_generate)       \
   X(key_import)         \
   X(key_list)           \
