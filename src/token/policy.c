@@ -245,10 +245,12 @@ hf_err policy_make(const struct making *making, const CK_ATTRIBUTE *tmpl, CK_ULO
   return HF_OK;
 }
 
-hf_err policy_inherit(const struct attrs *base, struct attrs *open)
+hf_err policy_inherit(const struct attrs *base, const struct attrs *other, struct attrs *open)
 {
-  bool sensitive = attrs_true(base, CKA_ALWAYS_SENSITIVE) && attrs_true(open, CKA_SENSITIVE);
-  bool stays = attrs_true(base, CKA_NEVER_EXTRACTABLE) && !attrs_true(open, CKA_EXTRACTABLE);
+  bool sensitive = attrs_true(base, CKA_ALWAYS_SENSITIVE) && (!other || attrs_true(other, CKA_ALWAYS_SENSITIVE)) &&
+                   attrs_true(open, CKA_SENSITIVE);
+  bool stays = attrs_true(base, CKA_NEVER_EXTRACTABLE) && (!other || attrs_true(other, CKA_NEVER_EXTRACTABLE)) &&
+               !attrs_true(open, CKA_EXTRACTABLE);
   HF_TRY(attrs_set_bool(open, CKA_ALWAYS_SENSITIVE, sensitive));
   return attrs_set_bool(open, CKA_NEVER_EXTRACTABLE, stays);
 }

@@ -55,8 +55,9 @@ hf_err policy_kind(const CK_ATTRIBUTE *tmpl, CK_ULONG count, struct hf_slice req
 hf_err policy_make(const struct making *making, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
                    struct attr_halves *ret_halves);
 
-/* What a derived key takes over from its base: CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE, as far as they hold for itself. */
-hf_err policy_inherit(const struct attrs *base, struct attrs *open);
+/* What a derived key takes over from its base (and from another, where it is not NULL): CKA_ALWAYS_SENSITIVE and
+ * CKA_NEVER_EXTRACTABLE, as far as they hold for itself. */
+hf_err policy_inherit(const struct attrs *base, const struct attrs *other, struct attrs *open);
 
 /* Applies a template to an existing object's open half: C_SetAttributeValue, or C_CopyObject with copy. */
 hf_err policy_change(struct attrs *open, const CK_ATTRIBUTE *tmpl, CK_ULONG count, bool so, bool copy);

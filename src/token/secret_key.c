@@ -3,7 +3,7 @@
 
 #include "token/crypto.h"
 
-enum { CHECK_VALUE_BYTES = 3, BLOCK_MAX = 16 };
+enum { CHECK_VALUE_BYTES = 3, BLOCK_MAX = 16, DES_MAX = 24 };
 
 /* Those of any other type have one byte or more. */
 static const struct {
@@ -34,6 +34,29 @@ size_t secret_key_length(CK_KEY_TYPE type)
     if (lengths[i].type == type)
       return lengths[i].min == lengths[i].max ? lengths[i].min : 0;
   return 0;
+}
+
+static uint8_t odd(uint8_t byte)
+{
+  uint8_t bits = byte >> 1;
+  bits ^= bits >> 4;
+  bits ^= bits >> 2;
+  bits ^= bits >> 1;
+  return (uint8_t)((byte & 0xfe) | (~bits & 1));
+}
+
+hf_err secret_key_set_parity(CK_KEY_TYPE type, struct attrs *secret)
+{
+  uint8_t value[DES_MAX];
+  struct hf_slice before;
+  bool des = type == CKK_DES || type == CKK_DES2 || type == CKK_DES3;
+  if (!des || !attrs_get(secret, CKA_VALUE, &before) || before.len > sizeof(value))
+    return HF_OK;
+  for (size_t i = 0; i < before.len; i++)
+    value[i] = odd(before.data[i]);
+  hf_err e = attrs_set(secret, CKA_VALUE, hf_slice(value, before.len));
+  hf_wipe(value, sizeof(value));
+  return e;
 }
 
 static const char *cipher_of(CK_KEY_TYPE type, size_t len)

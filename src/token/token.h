@@ -84,7 +84,9 @@ struct access {
   bool read_write;
 };
 
-/* Stores count (1 or 2) new objects in one step; token objects or session objects by their CKA_TOKEN. Adds CKA_UNIQUE_ID. */
+enum { TOKEN_ADD_MAX = 32 };
+
+/* Stores new objects, all or none; token objects (in one step) or session objects by their CKA_TOKEN. Adds CKA_UNIQUE_ID. */
 hf_err token_add(struct token *token, struct access access, struct attr_halves *halves, size_t count,
                  CK_OBJECT_HANDLE *ret_handles);
 hf_err token_destroy(struct token *token, struct access access, CK_OBJECT_HANDLE handle);

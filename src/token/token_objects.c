@@ -5,7 +5,7 @@
 #include "token/simulation/simulation.h"
 #include "token/store/index.h"
 
-enum { PAIR = 2, UNIQUE_ID_BYTES = 16, ID_BYTES = 8 };
+enum { UNIQUE_ID_BYTES = 16, ID_BYTES = 8 };
 
 static void id_key(uint64_t id, uint8_t key[ID_BYTES])
 {
@@ -116,20 +116,23 @@ static hf_err put_object(struct store_txn *txn, const struct seal *seal, uint64_
 
 struct addition {
   struct seal seal;
-  const struct attr_halves *halves;
+  const struct attr_halves *halves; /* those of token objects are stored */
   size_t count;
-  uint64_t ids[PAIR];
+  uint64_t ids[TOKEN_ADD_MAX];
 };
 
-static hf_err add_objects(struct store_txn *txn, void *arg)
+static bool in_store(const struct attr_halves *halves)
+{
+  return attrs_true(&halves->open, CKA_TOKEN);
+}
+
+static hf_err put_additions(struct store_txn *txn, void *arg)
 {
   struct addition *addition = arg;
   for (size_t i = 0; i < addition->count; i++) {
-    bool taken;
+    if (!in_store(&addition->halves[i]))
+      continue;
     HF_TRY(header_next_id(txn, &addition->ids[i]));
-    HF_TRY(token_read_object(txn, addition->ids[i], &taken, &(struct hf_slice){ 0 }));
-    if (taken)
-      return hf_fail(HF_ERR_TOKEN_STORE, "the next object's number is another's");
     HF_TRY(put_object(txn, &addition->seal, addition->ids[i], &addition->halves[i]));
   }
   return HF_OK;
@@ -139,9 +142,15 @@ static hf_err add_to_store(struct token *token, const struct attr_halves *halves
                            CK_OBJECT_HANDLE *ret_handles)
 {
   struct addition addition = { .seal = token_seal(token), .halves = halves, .count = count };
-  HF_TRY(store_write(token->store, add_objects, &addition));
+  bool any = false;
+  for (size_t i = 0; i < count; i++)
+    any |= in_store(&halves[i]);
+  if (any)
+    HF_TRY(store_write(token->store, put_additions, &addition));
   for (size_t i = 0; i < count; i++) {
     struct entry *entry;
+    if (!in_store(&halves[i]))
+      continue;
     HF_TRY(handles_of_id(&token->handles, addition.ids[i], attrs_true(&halves[i].open, CKA_PRIVATE), &entry));
     ret_handles[i] = entry->handle;
   }
@@ -185,24 +194,42 @@ static hf_err set_unique_ids(struct attr_halves *halves, size_t count)
   return HF_OK;
 }
 
+static hf_err add_all(struct token *token, CK_SESSION_HANDLE session, const struct attr_halves *halves, size_t count,
+                      CK_OBJECT_HANDLE *handles)
+{
+  for (size_t i = 0; i < count; i++)
+    if (!in_store(&halves[i]))
+      HF_TRY(add_to_session(token, session, &halves[i], &handles[i]));
+  /* Last: it is not undone. */
+  return add_to_store(token, halves, count, handles);
+}
+
+static void drop_additions(struct token *token, const struct attr_halves *halves, size_t count,
+                           const CK_OBJECT_HANDLE *handles)
+{
+  for (size_t i = 0; i < count; i++) {
+    struct entry *entry = in_store(&halves[i]) ? NULL : handles_get(&token->handles, handles[i]);
+    if (entry)
+      handles_drop(&token->handles, entry);
+  }
+}
+
 hf_err token_add(struct token *token, struct access access, struct attr_halves *halves, size_t count,
                  CK_OBJECT_HANDLE *ret_handles)
 {
-  CK_OBJECT_HANDLE handles[PAIR] = { 0 };
+  CK_OBJECT_HANDLE handles[TOKEN_ADD_MAX] = { 0 };
+  if (count > TOKEN_ADD_MAX)
+    return hf_fail(HF_ERR_INTERNAL, "%zu objects in one step", count);
   HF_TRY(simulation_add(token, halves, count));
   HF_TRY(set_unique_ids(halves, count));
   TOKEN_LOCK(token);
   HF_TRY(token_refresh(token));
   for (size_t i = 0; i < count; i++)
-    HF_TRY(may_write(token, access, attrs_true(&halves[i].open, CKA_TOKEN), attrs_true(&halves[i].open, CKA_PRIVATE)));
-  bool both = count == PAIR && attrs_true(&halves[0].open, CKA_TOKEN) == attrs_true(&halves[1].open, CKA_TOKEN);
-  for (size_t i = 0; i < count; i += both ? PAIR : 1) {
-    if (attrs_true(&halves[i].open, CKA_TOKEN)) {
-      HF_TRY(add_to_store(token, &halves[i], both ? PAIR : 1, &handles[i]));
-      continue;
-    }
-    for (size_t k = i; k < (both ? count : i + 1); k++)
-      HF_TRY(add_to_session(token, access.session, &halves[k], &handles[k]));
+    HF_TRY(may_write(token, access, in_store(&halves[i]), attrs_true(&halves[i].open, CKA_PRIVATE)));
+  hf_err e = add_all(token, access.session, halves, count, handles);
+  if (hf_failed(e)) {
+    drop_additions(token, halves, count, handles);
+    return e;
   }
   memcpy(ret_handles, handles, count * sizeof(*handles));
   return HF_OK;

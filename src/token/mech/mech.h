@@ -7,14 +7,17 @@
 
 #include <openssl/evp.h>
 
+struct derivation;
 struct mech;
 struct op;
+struct session;
 
 /* The key of an operation, for as long as prepare runs. */
 struct op_key {
   const struct attrs *open;
   EVP_PKEY *pkey;        /* NULL where it is a secret key */
   struct hf_slice value; /* the secret key's CKA_VALUE */
+  struct session *session;
 };
 
 /*
@@ -46,7 +49,9 @@ struct mech_ops {
   size_t (*crypt_size)(const struct op *op, size_t in_len, bool last);
   bool crypt_parts; /* in several parts, too */
 
-  /* Appends a secret of len bytes; 0: as many as the mechanism makes by itself. */
+  /* Plans what a derivation makes (op.h), in the order in which derive yields it. NULL: one secret key by C_DeriveKey's template. */
+  hf_err (*plan)(struct op *op, struct derivation *derivation);
+  /* Appends len bytes, for all that is made; 0: as many as the mechanism makes by itself. */
   hf_err (*derive)(struct op *op, size_t len, struct hf_buf *out);
 
   /* A shared secret, and op->out_len bytes from which decapsulate gets it. */
@@ -73,6 +78,8 @@ struct mech {
       *digest;     /* of the message, which op hashes by it; NULL: the family gets the message, or the caller hashed */
   const char *alg; /* what the family works with: a cipher's name, a hash's; NULL: it needs none */
   const struct mech_ops *ops;
+  bool makes_data; /* C_DeriveKey makes a CKO_DATA, not a key */
+  bool shows_base; /* what it makes shows the base key: it is as sensitive, and as little extractable */
 };
 
 /* For rows, whose macros spell "type, #type" themselves: a name that was expanded on the way is a number. */
@@ -89,10 +96,14 @@ struct mech_table {
   size_t count;
 };
 
-extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_digest, mech_table_secret;
+extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_digest, mech_table_secret, mech_table_derive;
 extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_ec_keygen;
 extern const struct mech_ops mech_secret_keygen;
 extern const struct mech_ops mech_rsa_pkcs, mech_rsa_oaep, mech_rsa_pss, mech_rsa_keygen;
+
+extern const struct mech_ops mech_concatenate_key, mech_concatenate_data, mech_concatenate_base, mech_xor, mech_extract;
+extern const struct mech_ops mech_hash_key, mech_encrypt_data, mech_hkdf, mech_sp800_108;
+extern const struct mech_ops mech_tls_master, mech_tls_export, mech_tls_mac, mech_tls_keys;
 
 /* After crypto_start: finds out what libcrypto and the configuration allow. */
 hf_err mech_start(const struct token_conf *conf);

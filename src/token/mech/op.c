@@ -42,6 +42,7 @@ void op_free(struct op *op)
     op->free_state(op->state);
   hf_buf_free(&op->result);
   object_unref(op->object);
+  object_unref(op->other);
   *op = (struct op){ 0 };
 }
 
@@ -125,7 +126,7 @@ hf_err op_no_param(const struct op *op, const CK_MECHANISM *m)
 static hf_err prepare_key(struct session *session, struct op *op, const CK_MECHANISM *m)
 {
   HF_CLEANUP(attrs_free) struct attrs secret = ATTRS_EMPTY;
-  struct op_key key = { .open = object_attrs(op->object) };
+  struct op_key key = { .open = object_attrs(op->object), .session = session };
   HF_TRY(check_key(op->kind, op->mech, op->object));
   if (object_kind(op->object).class == CKO_SECRET_KEY) {
     HF_TRY(token_secret(session->token, op->object, &secret));
@@ -134,6 +135,22 @@ static hf_err prepare_key(struct session *session, struct op *op, const CK_MECHA
     HF_TRY(token_key(session->token, op->object, &key.pkey));
   }
   return op->mech->ops->prepare(op, &key, m);
+}
+
+hf_err op_other_key(struct op *op, const struct op_key *key, CK_OBJECT_HANDLE handle, struct hf_buf *value)
+{
+  HF_CLEANUP(attrs_free) struct attrs secret = ATTRS_EMPTY;
+  struct hf_slice found = { 0 };
+  HF_TRY(find_key(key->session, handle, &op->other));
+  if (object_kind(op->other).class != CKO_SECRET_KEY)
+    return hf_fail(HF_ERR_KEY_TYPE_INCONSISTENT, "%s: the second key is no secret key", op->mech->name);
+  if (!attrs_true(object_attrs(op->other), kinds[op->kind].usage))
+    return hf_fail(HF_ERR_KEY_FUNCTION_NOT_PERMITTED, "%s: the second key's %s is false", op->mech->name,
+                   kinds[op->kind].usage_name);
+  HF_TRY(check_allowed(op->mech, op->other));
+  HF_TRY(token_secret(key->session->token, op->other, &secret));
+  (void)attrs_get(&secret, CKA_VALUE, &found);
+  return hf_buf_add(value, found.data, found.len);
 }
 
 static hf_err prepare_digest(struct op *op, const CK_MECHANISM *m)

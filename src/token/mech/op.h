@@ -23,7 +23,7 @@ enum op_kind {
   OP_KINDS
 };
 
-enum { OP_PARAM_MAX = 64, OP_RESULT_MAX = 64 << 20, OP_PART_MAX = 1 << 30 };
+enum { OP_PARAM_MAX = 96, OP_RESULT_MAX = 64 << 20, OP_PART_MAX = 1 << 30 };
 
 /*
  * One operation of a session. What it prepared (the key's context) stays when it ends: the next one with the same key and
@@ -38,6 +38,7 @@ struct op {
   const struct mech *mech;
   CK_OBJECT_HANDLE handle;
   struct object *object;  /* NULL of a digest */
+  struct object *other;   /* a second key, which the parameter names; what is derived inherits from both */
   struct token_mark mark; /* when object was last known to be what handle means */
   EVP_PKEY_CTX *key_ctx;
   EVP_MD_CTX *md_ctx; /* of the message, or of an operation that signs messages themselves */
@@ -57,6 +58,8 @@ struct op {
 hf_err op_key_ctx(struct op *op, EVP_PKEY *key);
 /* And for one that takes no parameter. */
 hf_err op_no_param(const struct op *op, const CK_MECHANISM *mechanism);
+/* A secret key that the parameter names, into op->other, where it may serve this kind of operation; and its value. */
+hf_err op_other_key(struct op *op, const struct op_key *key, CK_OBJECT_HANDLE handle, struct hf_buf *value);
 
 /* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). */
 hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
@@ -69,7 +72,34 @@ hf_err op_update(struct session *session, enum op_kind kind, struct hf_slice in)
 hf_err op_crypt_update(struct session *session, enum op_kind kind, struct hf_slice in, void *out, CK_ULONG *out_len);
 hf_err op_finish(struct session *session, enum op_kind kind, void *other, CK_ULONG *other_len);
 
-/* C_DeriveKey: a new object by the template. */
+enum { DERIVED_PIECES = 32, DERIVED_BYTES = 64 << 10 };
+
+/* One piece of what a derivation yields: a new object's value, or bytes for the caller. */
+struct derived {
+  struct attr_halves halves; /* the object, all but its value */
+  size_t len;                /* 0: as many as the mechanism makes, and there is one piece alone */
+  size_t span;               /* with the bytes behind it that are left out */
+  CK_OBJECT_HANDLE *ret_handle;
+  uint8_t *ret_bytes; /* NULL: an object */
+};
+
+/* What one C_DeriveKey makes: all of it or nothing. */
+struct derivation {
+  struct session *session;
+  const CK_ATTRIBUTE *tmpl;
+  CK_ULONG count;
+  CK_OBJECT_HANDLE *ret_handle;
+  struct derived pieces[DERIVED_PIECES];
+  size_t piece_count;
+};
+
+/* For plan: one more object by a template, one more secret key of the type that it may leave out; the handles and bytes are written once
+ * all is done. Fails as policy_make, with ARGUMENTS_BAD without ret_handle, and with TEMPLATE_INCOMPLETE where it must say how long. */
+hf_err derivation_object(struct op *op, struct derivation *derivation, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
+                         CK_OBJECT_HANDLE *ret_handle);
+hf_err derivation_bytes(struct derivation *derivation, size_t len, void *ret_bytes);
+
+/* C_DeriveKey: a new object by the template, or what the mechanism plans. */
 hf_err op_derive(struct session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                  const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
 
