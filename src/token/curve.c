@@ -33,6 +33,10 @@ static const struct curve curves[] = {
                                       DER("\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01") } },
   { "ED448",   CKK_EC_EDWARDS, 448, { DER("\x06\x03\x2b\x65\x71"),
                                       DER("\x13\x0a" "edwards448") } },
+  { "X25519",  CKK_EC_MONTGOMERY, 255, { DER("\x06\x03\x2b\x65\x6e"),
+                                         DER("\x13\x0a" "curve25519") } },
+  { "X448",    CKK_EC_MONTGOMERY, 448, { DER("\x06\x03\x2b\x65\x6f"),
+                                         DER("\x13\x08" "curve448") } },
 };
 /* clang-format on */
 

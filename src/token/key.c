@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/key_type.h"
 
-static const struct key_type *const types[] = { &key_type_rsa, &key_type_ec, &key_type_edwards };
+static const struct key_type *const types[] = { &key_type_rsa, &key_type_ec, &key_type_edwards, &key_type_montgomery };
 
 static hf_err find(CK_KEY_TYPE type, const struct key_type **ret_type)
 {

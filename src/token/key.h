@@ -12,7 +12,7 @@ enum { CURVE_FORMS = 3 };
 /* The curves, one row each: libcrypto's name, bits, and CKA_EC_PARAMS (DER) in each form that it may have; the first is ours. */
 struct curve {
   const char *name;
-  CK_KEY_TYPE type; /* of its keys: CKK_EC, CKK_EC_EDWARDS */
+  CK_KEY_TYPE type; /* of its keys: CKK_EC, CKK_EC_EDWARDS, CKK_EC_MONTGOMERY */
   CK_ULONG bits;
   struct hf_slice params[CURVE_FORMS];
 };

@@ -161,7 +161,7 @@ static hf_err encode(const EVP_PKEY *key, struct attr_halves *public, struct att
   return private ? encode_scalar(key, curve, &private->secret) : HF_OK;
 }
 
-/* Curves whose keys are strings of bytes (RFC 8032). */
+/* Curves whose keys are strings of bytes (RFC 8032, RFC 7748). */
 static hf_err decode_raw(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key)
 {
   struct hf_slice raw = { 0 };
@@ -199,9 +199,17 @@ static hf_err encode_edwards(const EVP_PKEY *key, struct attr_halves *public, st
   return encode_raw(CKK_EC_EDWARDS, key, public, private);
 }
 
+static hf_err encode_montgomery(const EVP_PKEY *key, struct attr_halves *public, struct attr_halves *private)
+{
+  return encode_raw(CKK_EC_MONTGOMERY, key, public, private);
+}
+
 const struct key_type key_type_ec = { .type = CKK_EC, .names = { "EC" }, .decode = decode, .encode = encode };
 const struct key_type key_type_edwards = {
   .type = CKK_EC_EDWARDS, .names = { "ED25519", "ED448" }, .decode = decode_raw, .encode = encode_edwards
+};
+const struct key_type key_type_montgomery = {
+  .type = CKK_EC_MONTGOMERY, .names = { "X25519", "X448" }, .decode = decode_raw, .encode = encode_montgomery
 };
 
 hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_peer)
@@ -211,7 +219,8 @@ hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_p
   (void)attrs_get(own, CKA_EC_PARAMS, &params);
   HF_TRY(attrs_set(&open, CKA_EC_PARAMS, params));
   HF_TRY(attrs_set(&open, CKA_EC_POINT, point));
-  return key_decode((struct kind){ CKO_PUBLIC_KEY, CKK_EC }, &open, &ATTRS_EMPTY, ret_peer);
+  struct kind kind = { CKO_PUBLIC_KEY, policy_kind_of(own).key_type };
+  return key_decode(kind, &open, &ATTRS_EMPTY, ret_peer);
 }
 
 hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, struct attr_halves *private)

@@ -18,7 +18,7 @@ struct key_type {
   hf_err (*check)(struct kind kind, const EVP_PKEY *key);
 };
 
-extern const struct key_type key_type_rsa, key_type_ec, key_type_edwards;
+extern const struct key_type key_type_rsa, key_type_ec, key_type_edwards, key_type_montgomery;
 
 /* An attribute that libcrypto has, too. */
 enum {

@@ -2,7 +2,7 @@
 /* Elliptic curves (PKCS #11 v3.2, section 6.3). */
 #include "token/mech/mech.h"
 
-enum { MIN = 256, MAX = 521, EDWARDS = 255 };
+enum { MIN = 256, MAX = 521, EDWARDS = 255, MONTGOMERY = 448 };
 
 #define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
 #define EC(type, flags, digest, ops)                                                    \
@@ -12,6 +12,10 @@ enum { MIN = 256, MAX = 521, EDWARDS = 255 };
 #define ED(type, flags, ops)                                                                                   \
   {                                                                                                            \
     type, #type, MECH_KEY(CKK_EC_EDWARDS), { EDWARDS, EDWARDS, (flags) | CKF_EC_NAMEDCURVE }, NULL, NULL, &ops \
+  }
+#define DH(type)                                                                                            \
+  {                                                                                                         \
+    type, #type, { CKK_EC, CKK_EC_MONTGOMERY }, { MIN, MAX, CKF_DERIVE | EC_FLAGS }, NULL, NULL, &mech_ecdh \
   }
 
 /* clang-format off */
@@ -23,9 +27,12 @@ static const struct mech rows[] = {
   EC(CKM_ECDSA_SHA256,     MECH_SIGNS, "SHA256", mech_ecdsa),
   EC(CKM_ECDSA_SHA384,     MECH_SIGNS, "SHA384", mech_ecdsa),
   EC(CKM_ECDSA_SHA512,     MECH_SIGNS, "SHA512", mech_ecdsa),
-  EC(CKM_ECDH1_DERIVE,     CKF_DERIVE, NULL,     mech_ecdh),
+  DH(CKM_ECDH1_DERIVE),
+  DH(CKM_ECDH1_COFACTOR_DERIVE),
   ED(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, mech_ec_keygen),
   ED(CKM_EDDSA,            MECH_SIGNS, mech_eddsa),
+  { CKM_EC_MONTGOMERY_KEY_PAIR_GEN, "CKM_EC_MONTGOMERY_KEY_PAIR_GEN", MECH_KEY(CKK_EC_MONTGOMERY),
+    { EDWARDS, MONTGOMERY, CKF_GENERATE_KEY_PAIR | CKF_EC_NAMEDCURVE }, NULL, NULL, &mech_ec_keygen },
 };
 /* clang-format on */
 
