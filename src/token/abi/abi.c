@@ -319,7 +319,7 @@ EXPORT CK_RV C_DecryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned lo
 EXPORT CK_RV C_DeriveKey(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *tmpl,
                          unsigned long count, CK_OBJECT_HANDLE *key)
 {
-  ABI_SESSION(h, m && abi_template(tmpl, count), op_derive(s, m, base, tmpl, count, key));
+  ABI_SESSION(h, m && (key || op_plans(m)) && abi_template(tmpl, count), op_derive(s, m, base, tmpl, count, key));
 }
 
 static hf_err seed_refused(void)

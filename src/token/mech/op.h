@@ -99,6 +99,8 @@ hf_err derivation_object(struct op *op, struct derivation *derivation, const CK_
                          CK_OBJECT_HANDLE *ret_handle);
 hf_err derivation_bytes(struct derivation *derivation, size_t len, void *ret_bytes);
 
+/* Whether the mechanism plans what it makes: of all others C_DeriveKey needs a place for a handle. */
+bool op_plans(const CK_MECHANISM *mechanism);
 /* C_DeriveKey: a new object by the template, or what the mechanism plans. */
 hf_err op_derive(struct session *session, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                  const CK_ATTRIBUTE *tmpl, CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);

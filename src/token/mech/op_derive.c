@@ -199,6 +199,12 @@ static hf_err derive(struct op *op, struct derivation *d)
   return HF_OK;
 }
 
+bool op_plans(const CK_MECHANISM *m)
+{
+  const struct mech *mech = mech_find(m->mechanism);
+  return mech && mech->ops->plan;
+}
+
 hf_err op_derive(struct session *session, const CK_MECHANISM *m, CK_OBJECT_HANDLE base, const CK_ATTRIBUTE *tmpl,
                  CK_ULONG count, CK_OBJECT_HANDLE *ret_handle)
 {
