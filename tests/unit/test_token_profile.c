@@ -43,7 +43,7 @@ static void test_profile(void **state)
 {
   (void)state;
   assert_hf_ok(parse("# mine\n"
-                     "manufacturer = ACME\n\nmodel=Mark II\nfirmware = 2.17\nqueue = yes\n"
+                     "manufacturer = ACME %23%231\n\nmodel=Mark II\nfirmware = 2.17\nqueue = yes\n"
                      "mechanism = CKM_ECDSA CKM_ECDSA_SHA256 CKM_NO_SUCH 256-384 sign hw\n"
                      "mechanism = CKM_SHA256\n"
                      "key = P-256 RSA generate\nkey = P-384 generate import\n"
@@ -52,6 +52,7 @@ static void test_profile(void **state)
                      "latency = C_Sign=10ms\nlatency = C_Login=1s-2s\nfaults = C_Sign nth=3 hang\n"));
   assert_string_equal("mine", profile.name);
   assert_string_equal("Mark II", profile.model);
+  assert_string_equal("ACME ##1", profile.manufacturer);
   assert_int_equal(17, profile.firmware.minor);
   assert_true(profile.queue && profile.unextractable && profile.has_mechanisms);
   assert_int_equal(3, profile.mechanism_count);

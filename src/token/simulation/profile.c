@@ -82,8 +82,13 @@ hf_err limits_parse(const char *text, struct limits *limits)
   return HF_OK;
 }
 
-static hf_err set_text(const char *value, char *out, size_t size)
+/* %23 stands for a #, which begins a comment. */
+static hf_err set_text(char *value, char *out, size_t size)
 {
+  for (char *at = value; (at = strstr(at, "%23")) != NULL; at++) {
+    *at = '#';
+    memmove(at + 1, at + 3, strlen(at + 3) + 1);
+  }
   if (strlen(value) >= size)
     return hf_fail(HF_ERR_PARSE, "\"%s\" (expected at most %zu characters)", value, size - 1);
   snprintf(out, size, "%s", value);

@@ -74,7 +74,7 @@ static const char yubikey_piv[] =
 
 static const char smartcard_hsm[] =
     "manufacturer = www.CardContact.de\n"
-    "model = PKCS#15 emulated\n"
+    "model = PKCS%2315 emulated\n"
     "slot = Nitrokey Nitrokey HSM (DENK02) 00 00\n"
     "firmware = 3.5\n"
     "removable = yes\n"
