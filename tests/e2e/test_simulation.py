@@ -4,8 +4,10 @@ from, they come back from. docs/simulation.md teaches it."""
 
 import concurrent.futures
 import dataclasses
+import functools
 import json
 import re
+import shlex
 import signal
 import time
 
@@ -268,8 +270,14 @@ def key(simulation, make_key):
 
 
 @pytest.fixture
-def agent(server, build, workdir, token, key):
-    return Agent(server, build, workdir / "agent", token.module, "--call-deadline", 1, pin_source=token.pin_file)
+def start(server, build, workdir, token, key):
+    """start(*options): an agent for the key."""
+    return functools.partial(Agent, server, build, workdir / "agent", token.module, pin_source=token.pin_file)
+
+
+@pytest.fixture
+def agent(start):
+    return start()
 
 
 def signs(agent, key):
@@ -301,7 +309,8 @@ def client_signs(client, session, key):
         return None
 
 
-def test_the_agent_over_a_hang(simulation, agent, key):
+def test_the_agent_over_a_hang(simulation, start, key):
+    agent = start("--call-deadline", 1)
     assert signs(agent, key)
     simulation.fault("C_Sign hang times=1")
     begin = time.monotonic()
@@ -329,7 +338,7 @@ def test_the_agent_under_load(simulation, agent, key, fault):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert all(pool.map(persistently, range(80)))
     assert simulation.strikes()[0] >= 3
-    assert agent.worker == worker
+    assert agent.worker == worker, agent.status()
 
 
 # The provider: programs that know of no token
@@ -395,6 +404,35 @@ def test_mosquitto_over_a_token_that_comes_and_goes(simulation, device, pki, ser
     assert any(outcomes)
     assert broker.process.poll() is None
     assert broker.stop() in (0, -signal.SIGTERM)
+
+
+# The page
+
+def commands(page):
+    """Its indented lines, and what is said of each behind it."""
+    for line in page.read_text().splitlines():
+        if line.startswith("    "):
+            command, _, said = line.strip().partition("  # ")
+            yield command.strip(), said.strip()
+
+
+def test_the_page(build, env, workdir, run, holdfast):
+    """docs/simulation.md, as typed into one shell: what is said to fail does, by those words, and nothing else does."""
+    for path in ("src/token/libholdfast-token.so", "src/cli/holdfast", "src/agent/holdfast-agent"):
+        there = workdir / "holdfast" / ("lib/pkcs11" if path.endswith(".so") else "bin") / path.rsplit("/", 1)[1]
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.symlink_to(conftest.built(build / path))
+    script = ["shopt -s expand_aliases"]
+    for command, said in commands(conftest.SOURCE / "docs/simulation.md"):
+        quoted = shlex.quote(command)
+        script.append(command if command.endswith("&") else f"{{ {command}\n}} >out 2>&1; status=$?")
+        if said.startswith("fails: "):
+            expected = shlex.quote(said.removeprefix("fails: "))
+            script.append(f"[ $status != 0 ] && grep -qF {expected} out || {{ echo should fail: {quoted}; cat out; exit 1; }}")
+        elif not command.endswith("&"):
+            script.append(f"[ $status = 0 ] || {{ echo {quoted}; cat out; exit 1; }}")
+    (workdir / "page.sh").write_text("\n".join(script) + "\n")
+    run(["bash", "page.sh"], extra_env={"PATH": f"{workdir}/holdfast/bin:{env['PATH']}"}, timeout=60)
 
 
 # The bridge
