@@ -123,6 +123,19 @@ hf_err op_no_param(const struct op *op, const CK_MECHANISM *m)
   return m->ulParameterLen ? hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", op->mech->name) : HF_OK;
 }
 
+hf_err op_param(const struct op *op, const CK_MECHANISM *m, const char *what, void *ret_param, size_t len)
+{
+  if (m->ulParameterLen != len || !m->pParameter)
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs %s of %zu bytes", op->mech->name, what, len);
+  memcpy(ret_param, m->pParameter, len);
+  return HF_OK;
+}
+
+bool op_encrypts(const struct op *op)
+{
+  return op->kind != OP_DECRYPT && op->kind != OP_UNWRAP;
+}
+
 static hf_err prepare_key(struct session *session, struct op *op, const CK_MECHANISM *m)
 {
   HF_CLEANUP(attrs_free) struct attrs secret = ATTRS_EMPTY;
@@ -219,6 +232,7 @@ hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *
     return e;
   }
   op->updated = false;
+  op->started = false;
   op->authenticated = false;
   op->has_result = false;
   op->active = true;

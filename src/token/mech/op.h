@@ -32,6 +32,7 @@ enum { OP_PARAM_MAX = 96, OP_RESULT_MAX = 64 << 20, OP_PART_MAX = 1 << 30 };
 struct op {
   bool active;
   bool updated;       /* C_...Update was called */
+  bool started;       /* what crypts is ready for the message */
   bool authenticated; /* the PIN was given for it (CKA_ALWAYS_AUTHENTICATE) */
   bool once;          /* its parameter points at more, so that no other operation can be known to have the same */
   enum op_kind kind;
@@ -60,6 +61,11 @@ hf_err op_key_ctx(struct op *op, EVP_PKEY *key);
 hf_err op_no_param(const struct op *op, const CK_MECHANISM *mechanism);
 /* A secret key that the parameter names, into op->other, where it may serve this kind of operation; and its value. */
 hf_err op_other_key(struct op *op, const struct op_key *key, CK_OBJECT_HANDLE handle, struct hf_buf *value);
+
+/* For one that takes a structure, or bytes: a copy of exactly len bytes; what is its name in a text. */
+hf_err op_param(const struct op *op, const CK_MECHANISM *mechanism, const char *what, void *ret_param, size_t len);
+/* Whether a cipher is to encrypt: to wrap and to sign, too. */
+bool op_encrypts(const struct op *op);
 
 /* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). */
 hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);

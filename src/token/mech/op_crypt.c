@@ -9,8 +9,12 @@ static hf_err too_small(CK_ULONG room, size_t needed)
   return hf_fail(HF_ERR_BUFFER_TOO_SMALL, "%lu bytes where %zu are needed", room, needed);
 }
 
+/* Before sizes, too: what they follow from is of this message then. */
 static hf_err start(struct op *op)
 {
+  if (op->started)
+    return HF_OK;
+  op->started = true;
   return op->mech->ops->start ? op->mech->ops->start(op) : HF_OK;
 }
 
@@ -78,25 +82,36 @@ static hf_err conclude(struct op *op, struct hf_slice in, void *out, CK_ULONG *o
 hf_err op_crypt_run(struct op *op, struct hf_slice in, void *out, CK_ULONG *out_len)
 {
   hf_err e = check_part(op, in);
-  if (!hf_failed(e) && out)
+  /* Each call has the whole message, so a result for which there was no room is made anew. */
+  if (op->has_result)
+    op->started = op->has_result = false;
+  if (!hf_failed(e))
     e = start(op);
   if (hf_failed(e)) {
     op->active = false;
     return e;
   }
-  /* Each call has the whole message, so a result for which there was no room is made anew. */
-  op->has_result = false;
   return conclude(op, in, out, out_len);
+}
+
+static hf_err start_parts(struct op *op)
+{
+  if (!op->mech->ops->crypt_parts)
+    return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "%s works in one part only", op->mech->name);
+  return start(op);
 }
 
 static hf_err add_part(struct op *op, struct hf_slice in, void *out, CK_ULONG *out_len)
 {
+  CK_ULONG room = *out_len;
   size_t len = 0;
-  if (!op->mech->ops->crypt_parts)
-    return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "%s works in one part only", op->mech->name);
   HF_TRY(check_part(op, in));
-  if (!op->updated)
-    HF_TRY(start(op));
+  size_t most = op->mech->ops->crypt_size(op, in.len, false);
+  *out_len = most;
+  if (!out)
+    return HF_OK;
+  if (room < most)
+    return too_small(room, most);
   op->updated = true;
   HF_TRY(op->mech->ops->crypt(op, in, false, out, &len));
   *out_len = len;
@@ -107,17 +122,12 @@ hf_err op_crypt_update(struct session *session, enum op_kind kind, struct hf_sli
 {
   struct op *op = &session->ops[kind];
   HF_TRY(op_need_active(session, kind));
-  CK_ULONG room = *out_len;
-  if (op->mech->ops->crypt_parts) {
-    size_t most = op->mech->ops->crypt_size(op, in.len, false);
-    *out_len = most;
-    if (!out)
-      return HF_OK;
-    if (room < most)
-      return too_small(room, most);
-  }
-  hf_err e = add_part(op, in, out, out_len);
-  if (hf_failed(e))
+  /* One more part would go to another message under the same IV. */
+  hf_err e = op->has_result ? hf_fail(HF_ERR_OPERATION_ACTIVE, "the message has ended, and its result waits")
+                            : start_parts(op);
+  if (!hf_failed(e))
+    e = add_part(op, in, out, out_len);
+  if (hf_failed(e) && e.code != HF_ERR_BUFFER_TOO_SMALL)
     op->active = false;
   return e;
 }
@@ -126,15 +136,10 @@ hf_err op_crypt_finish(struct op *op, void *out, CK_ULONG *out_len)
 {
   if (op->has_result)
     return give_result(op, out, out_len);
-  if (!op->updated && out) {
-    hf_err e = op->mech->ops->crypt_parts
-                   ? start(op)
-                   : hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "%s works in one part only", op->mech->name);
-    if (hf_failed(e)) {
-      op->active = false;
-      return e;
-    }
-    op->updated = true;
+  hf_err e = start_parts(op);
+  if (hf_failed(e)) {
+    op->active = false;
+    return e;
   }
   return conclude(op, hf_slice(NULL, 0), out, out_len);
 }
