@@ -49,6 +49,12 @@ struct mech_ops {
   size_t (*crypt_size)(const struct op *op, size_t in_len, bool last);
   bool crypt_parts; /* in several parts, too */
 
+  /* Message-based (section 5.10): the parameter of one message and what is authenticated with it; makes the IV and writes it back where the
+   * parameter asks for that; and does what start does. Then crypt takes and yields the message without its tag. */
+  hf_err (*message_param)(struct op *op, void *param, CK_ULONG param_len, struct hf_slice aad);
+  /* Before crypt with last: where this message's tag is, or goes; the pointers are valid while crypt runs. */
+  hf_err (*message_tag)(struct op *op, void *param, CK_ULONG param_len);
+
   /* Plans what a derivation makes (op.h), in the order in which derive yields it. NULL: one secret key by C_DeriveKey's template. */
   hf_err (*plan)(struct op *op, struct derivation *derivation);
   /* Appends len bytes, for all that is made; 0: as many as the mechanism makes by itself. */
@@ -89,6 +95,8 @@ struct mech {
   }
 #define MECH_SIGNS (CKF_SIGN | CKF_VERIFY)
 #define MECH_CRYPTS (CKF_ENCRYPT | CKF_DECRYPT)
+#define MECH_WRAPS (CKF_WRAP | CKF_UNWRAP)
+#define MECH_MESSAGES (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT)
 
 /* The rows of a family, in a file table_*.c each. */
 struct mech_table {
@@ -97,8 +105,13 @@ struct mech_table {
 };
 
 extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_digest, mech_table_secret, mech_table_derive;
+extern const struct mech_table mech_table_cipher, mech_table_mac;
 extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_ec_keygen;
 extern const struct mech_ops mech_secret_keygen;
+extern const struct mech_ops mech_cipher, mech_cipher_pad, mech_cipher_whole, mech_aes_ctr, mech_chacha20;
+extern const struct mech_ops mech_key_wrap, mech_key_wrap_pad, mech_key_wrap_pkcs7;
+extern const struct mech_ops mech_gcm, mech_ccm, mech_chacha20_poly1305;
+extern const struct mech_ops mech_hmac, mech_hmac_general, mech_cmac, mech_cmac_general, mech_gmac, mech_poly1305;
 extern const struct mech_ops mech_rsa_pkcs, mech_rsa_oaep, mech_rsa_pss, mech_rsa_keygen;
 
 extern const struct mech_ops mech_concatenate_key, mech_concatenate_data, mech_concatenate_base, mech_xor, mech_extract;

@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The standards' own examples of symmetric mechanisms; bytes are in hex. */
-#ifndef HF_TESTS_KAT_SYMMETRIC_H
-#define HF_TESTS_KAT_SYMMETRIC_H
+/* Digests: the examples of FIPS 180 and FIPS 202. */
+#ifndef HF_TESTS_KAT_DIGEST_H
+#define HF_TESTS_KAT_DIGEST_H
 
-#include "holdfast/pkcs11.h"
-
-struct kat {
-  CK_MECHANISM_TYPE type;
-  const char *source;
-  CK_KEY_TYPE key_type;
-  const char *key;
-  const char *iv; /* the IV, nonce, tweak or counter block; NULL: none */
-  const char *aad;
-  CK_ULONG number; /* bits of the counter, bytes of a tag */
-  const char *in, *out;
-};
+#include "kat.h"
 
 #define ABC "616263"
 #define ABC56                                                \
   "6162636462636465636465666465666765666768666768696768696a" \
   "68696a6b696a6b6c6a6b6c6d6b6c6d6e6c6d6e6f6d6e6f706e6f7071"
 
-#define DIGEST(type, standard, in, out)                 \
-  {                                                     \
-    type, standard, 0, NULL, NULL, NULL, 0, (in), (out) \
-  }
-
-static const struct kat kats[] = {
+static const struct kat kat_digests[] = {
   DIGEST(CKM_SHA_1, "FIPS 180", "", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
   DIGEST(CKM_SHA_1, "FIPS 180", ABC, "a9993e364706816aba3e25717850c26c9cd0d89d"),
   DIGEST(CKM_SHA_1, "FIPS 180", ABC56, "84983e441c3bd26ebaae4aa1f95129e5e54670f1"),
