@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/key_type.h"
 
-static const struct key_type *const types[] = { &key_type_rsa, &key_type_ec, &key_type_edwards, &key_type_montgomery };
+static const struct key_type *const types[] = {
+  &key_type_rsa, &key_type_ec,     &key_type_edwards, &key_type_montgomery,
+  &key_type_dsa, &key_type_ml_dsa, &key_type_ml_kem,  &key_type_slh_dsa,
+};
 
 static hf_err find(CK_KEY_TYPE type, const struct key_type **ret_type)
 {
@@ -17,7 +20,7 @@ static hf_err find(CK_KEY_TYPE type, const struct key_type **ret_type)
 bool key_type_of(const EVP_PKEY *key, CK_KEY_TYPE *ret_type)
 {
   for (size_t i = 0; i < HF_ARRAY_LEN(types); i++) {
-    for (size_t k = 0; k < HF_ARRAY_LEN(types[i]->names) && types[i]->names[k]; k++) {
+    for (size_t k = 0; types[i]->names[k]; k++) {
       if (EVP_PKEY_is_a(key, types[i]->names[k])) {
         *ret_type = types[i]->type;
         return true;

@@ -42,6 +42,12 @@ hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_p
 hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, struct attr_halves *private);
 hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_halves *public,
                         struct attr_halves *private);
+/* By the domain parameters of the public one, whose prime has min to max bits. */
+hf_err key_generate_dsa(CK_ULONG min, CK_ULONG max, struct attr_halves *public, struct attr_halves *private);
+/* Adds CKA_PRIME, CKA_SUBPRIME and CKA_BASE. */
+hf_err key_generate_dsa_params(CK_ULONG p_bits, CK_ULONG q_bits, struct attr_halves *params);
+/* ML-DSA, ML-KEM, SLH-DSA, by the public one's CKA_PARAMETER_SET. Fails with PARAMETER_SET_NOT_SUPPORTED. */
+hf_err key_generate_pqc(CK_KEY_TYPE type, struct attr_halves *public, struct attr_halves *private);
 
 /* Adds what the token knows of a created key of a pair but its creator need not give: CKA_MODULUS_BITS, a private key's other parts,
  * the point's DER form. Checks it by decoding; *ret_key is the caller's. */

@@ -102,7 +102,7 @@ static hf_err decode(struct kind kind, const struct attrs *open, const struct at
   if (!OSSL_PARAM_BLD_push_utf8_string(build.bld, OSSL_PKEY_PARAM_GROUP_NAME, curve->name, 0) ||
       !OSSL_PARAM_BLD_push_octet_string(build.bld, OSSL_PKEY_PARAM_PUB_KEY, point.data, point.len))
     return hf_fail(HF_ERR_NO_MEMORY, "a key");
-  return key_build_done(&build, "EC", private, ret_key);
+  return key_build_done(&build, "EC", private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, ret_key);
 }
 
 static hf_err set_params(struct attrs *open, struct hf_slice params)
@@ -204,12 +204,14 @@ static hf_err encode_montgomery(const EVP_PKEY *key, struct attr_halves *public,
   return encode_raw(CKK_EC_MONTGOMERY, key, public, private);
 }
 
-const struct key_type key_type_ec = { .type = CKK_EC, .names = { "EC" }, .decode = decode, .encode = encode };
+static const char *const ec_names[] = { "EC", NULL }, *const edwards_names[] = { "ED25519", "ED448", NULL };
+static const char *const montgomery_names[] = { "X25519", "X448", NULL };
+const struct key_type key_type_ec = { .type = CKK_EC, .names = ec_names, .decode = decode, .encode = encode };
 const struct key_type key_type_edwards = {
-  .type = CKK_EC_EDWARDS, .names = { "ED25519", "ED448" }, .decode = decode_raw, .encode = encode_edwards
+  .type = CKK_EC_EDWARDS, .names = edwards_names, .decode = decode_raw, .encode = encode_edwards
 };
 const struct key_type key_type_montgomery = {
-  .type = CKK_EC_MONTGOMERY, .names = { "X25519", "X448" }, .decode = decode_raw, .encode = encode_montgomery
+  .type = CKK_EC_MONTGOMERY, .names = montgomery_names, .decode = decode_raw, .encode = encode_montgomery
 };
 
 hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_peer)

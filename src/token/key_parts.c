@@ -92,13 +92,12 @@ static void wipe_params(OSSL_PARAM *params)
   OSSL_PARAM_free(params);
 }
 
-hf_err key_build_done(struct key_build *build, const char *type, bool private, EVP_PKEY **ret_key)
+hf_err key_build_done(struct key_build *build, const char *type, int selection, EVP_PKEY **ret_key)
 {
   OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build->bld);
   HF_CLEANUP(key_ctx_free) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(crypto_ctx(), type, NULL);
   EVP_PKEY *key = NULL;
-  bool made = params && ctx && EVP_PKEY_fromdata_init(ctx) == 1 &&
-              EVP_PKEY_fromdata(ctx, &key, private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, params) == 1;
+  bool made = params && ctx && EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &key, selection, params) == 1;
   wipe_params(params);
   if (!made)
     return key_bad("the values are no key");

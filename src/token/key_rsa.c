@@ -120,7 +120,7 @@ static hf_err decode(struct kind kind, const struct attrs *open, const struct at
   for (size_t i = 0; i < NUMBERS; i++)
     if (rsa.bn[i])
       HF_TRY(key_build_number(&build, parts[i].name, HF_TAKE(rsa.bn[i])));
-  return key_build_done(&build, "RSA", private, ret_key);
+  return key_build_done(&build, "RSA", private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY, ret_key);
 }
 
 static hf_err encode(const EVP_PKEY *key, struct attr_halves *public, struct attr_halves *private)
@@ -150,8 +150,9 @@ static hf_err check(struct kind kind, const EVP_PKEY *key)
   return HF_OK;
 }
 
+static const char *const names[] = { "RSA", NULL };
 const struct key_type key_type_rsa = {
-  .type = CKK_RSA, .names = { "RSA" }, .decode = decode, .encode = encode, .check = check
+  .type = CKK_RSA, .names = names, .decode = decode, .encode = encode, .check = check
 };
 
 hf_err key_generate_rsa(CK_ULONG bits, struct hf_slice exponent, struct attr_halves *public,

@@ -10,7 +10,7 @@
 
 struct key_type {
   CK_KEY_TYPE type;
-  const char *names[2]; /* libcrypto's, as EVP_PKEY_is_a has them */
+  const char *const *names; /* libcrypto's, as EVP_PKEY_is_a has them; NULL ends them */
   /* As key_decode and key_encode. */
   hf_err (*decode)(struct kind kind, const struct attrs *open, const struct attrs *secret, EVP_PKEY **ret_key);
   hf_err (*encode)(const EVP_PKEY *key, struct attr_halves *public, struct attr_halves *private);
@@ -18,7 +18,8 @@ struct key_type {
   hf_err (*check)(struct kind kind, const EVP_PKEY *key);
 };
 
-extern const struct key_type key_type_rsa, key_type_ec, key_type_edwards, key_type_montgomery;
+extern const struct key_type key_type_rsa, key_type_ec, key_type_edwards, key_type_montgomery, key_type_dsa;
+extern const struct key_type key_type_ml_dsa, key_type_ml_kem, key_type_slh_dsa;
 
 /* An attribute that libcrypto has, too. */
 enum {
@@ -55,8 +56,8 @@ hf_err key_build_number(struct key_build *build, const char *name, BIGNUM *numbe
 /* The parts that an object of this kind has. Fails with ATTRIBUTE_VALUE_INVALID where one is missing that is not optional. */
 hf_err key_build_parts(struct key_build *build, const struct key_part *parts, size_t count, struct kind kind,
                        const struct attrs *open, const struct attrs *secret);
-/* type is libcrypto's name. */
-hf_err key_build_done(struct key_build *build, const char *type, bool private, EVP_PKEY **ret_key);
+/* type is libcrypto's name, selection one of its EVP_PKEY_..., as EVP_PKEY_KEYPAIR. */
+hf_err key_build_done(struct key_build *build, const char *type, int selection, EVP_PKEY **ret_key);
 
 /* For numbers that are secret, too. Fails with ATTRIBUTE_VALUE_INVALID on none, or one that is too long for any key. */
 hf_err key_number(struct hf_slice value, BIGNUM **ret_number);

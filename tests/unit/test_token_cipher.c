@@ -269,9 +269,11 @@ static void test_permissions(void **state)
   CK_MECHANISM_INFO info;
   CK_SLOT_ID slot = rig_first_slot();
   assert_ok(C_GetMechanismInfo(slot, CKM_RSA_PKCS, &info));
-  assert_int_equal(CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT, info.flags);
+  assert_int_equal(CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_DECRYPT |
+                       CKF_WRAP | CKF_UNWRAP,
+                   info.flags);
   assert_ok(C_GetMechanismInfo(slot, CKM_RSA_PKCS_OAEP, &info));
-  assert_int_equal(CKF_ENCRYPT | CKF_DECRYPT, info.flags);
+  assert_int_equal(CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP, info.flags);
   assert_ok(C_GetMechanismInfo(slot, CKM_ECDH1_DERIVE, &info));
   assert_true(info.flags & CKF_DERIVE);
 }

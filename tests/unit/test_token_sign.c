@@ -195,7 +195,7 @@ static void test_rsa_refusals(void **state)
   params = (CK_RSA_PKCS_PSS_PARAMS){ 99, CKG_MGF1_SHA256, 32 };
   assert_rv(CKR_MECHANISM_PARAM_INVALID, sign(h, &pss, pair.private, hash, 32, &signature));
 
-  CK_ULONG bits = 1024;
+  CK_ULONG bits = 1023;
   CK_MECHANISM generate = { CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0 };
   CK_ATTRIBUTE tmpl = { CKA_MODULUS_BITS, &bits, sizeof(bits) };
   CK_OBJECT_HANDLE a, b;

@@ -37,6 +37,8 @@ struct mech_ops {
 
   /* Takes a part of the message. NULL: the row's digest does, or, where it has none, the message comes in one part. */
   hf_err (*absorb)(struct op *op, struct hf_slice part);
+  /* Where absorb is NULL: parts are gathered until the message is whole. */
+  bool gather;
   /* Of what was absorbed (input is empty), of the digest, or of the message in one part. ret_signature has room for op->out_len bytes. */
   hf_err (*sign)(struct op *op, struct hf_slice input, uint8_t *ret_signature);
   hf_err (*verify)(struct op *op, struct hf_slice input, struct hf_slice signature);
@@ -104,15 +106,18 @@ struct mech_table {
   size_t count;
 };
 
-extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_digest, mech_table_secret, mech_table_derive;
+extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_dsa, mech_table_pqc;
+extern const struct mech_table mech_table_digest, mech_table_secret, mech_table_derive;
 extern const struct mech_table mech_table_cipher, mech_table_mac;
 extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_ec_keygen;
+extern const struct mech_ops mech_dsa, mech_dsa_keygen, mech_dsa_paramgen;
+extern const struct mech_ops mech_pqc, mech_pqc_hash, mech_pqc_prehashed, mech_pqc_mu, mech_pqc_keygen;
+extern const struct mech_ops mech_rsa_pkcs, mech_rsa_x509, mech_rsa_oaep, mech_rsa_pss, mech_rsa_aes, mech_rsa_keygen;
 extern const struct mech_ops mech_secret_keygen;
 extern const struct mech_ops mech_cipher, mech_cipher_pad, mech_cipher_whole, mech_aes_ctr, mech_chacha20;
 extern const struct mech_ops mech_key_wrap, mech_key_wrap_pad, mech_key_wrap_pkcs7;
 extern const struct mech_ops mech_gcm, mech_ccm, mech_chacha20_poly1305;
 extern const struct mech_ops mech_hmac, mech_hmac_general, mech_cmac, mech_cmac_general, mech_gmac, mech_poly1305;
-extern const struct mech_ops mech_rsa_pkcs, mech_rsa_oaep, mech_rsa_pss, mech_rsa_keygen;
 
 extern const struct mech_ops mech_concatenate_key, mech_concatenate_data, mech_concatenate_base, mech_xor, mech_extract;
 extern const struct mech_ops mech_hash_key, mech_encrypt_data, mech_hkdf, mech_sp800_108;

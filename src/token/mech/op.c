@@ -278,9 +278,11 @@ static hf_err absorb(struct op *op, struct hf_slice part)
   if (op->mech->digest)
     return EVP_DigestUpdate(op->md_ctx, part.data, part.len) == 1 ? HF_OK
                                                                   : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
-  if (!op->mech->ops->absorb)
-    return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "%s works in one part only", op->mech->name);
-  return op->mech->ops->absorb(op, part);
+  if (op->mech->ops->absorb)
+    return op->mech->ops->absorb(op, part);
+  if (op->mech->ops->gather)
+    return hf_buf_add(&op->result, part.data, part.len);
+  return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "%s works in one part only", op->mech->name);
 }
 
 /* True where the caller has its answer already and the operation goes on. */
@@ -311,10 +313,19 @@ static hf_err apply(struct op *op, struct hf_slice input, void *other, CK_ULONG 
   return HF_OK;
 }
 
+static hf_err conclude_gathered(struct op *op, void *other, CK_ULONG *other_len)
+{
+  hf_err e = apply(op, hf_slice(op->result.data, op->result.len), other, other_len);
+  hf_buf_free(&op->result);
+  return e;
+}
+
 static hf_err conclude(struct op *op, void *other, CK_ULONG *other_len)
 {
   uint8_t digest[EVP_MAX_MD_SIZE];
   unsigned len = 0;
+  if (op->mech->ops->gather)
+    return conclude_gathered(op, other, other_len);
   if (op->mech->digest && EVP_DigestFinal_ex(op->md_ctx, digest, &len) != 1)
     return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
   return apply(op, hf_slice(digest, len), other, other_len);
@@ -340,8 +351,11 @@ hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, vo
 
 static hf_err add_part(struct op *op, struct hf_slice in)
 {
-  if (!op->updated)
+  if (!op->updated) {
+    hf_buf_free(&op->result);
+    op->result.max = OP_RESULT_MAX;
     HF_TRY(start(op));
+  }
   op->updated = true;
   return absorb(op, in);
 }

@@ -51,7 +51,7 @@ struct op {
   void (*free_state)(void *state);
   uint8_t param[OP_PARAM_MAX];
   size_t param_len;
-  struct hf_buf result; /* of C_...Final, for which there was no room yet */
+  struct hf_buf result; /* of C_...Final, for which there was no room yet; or the message, gathered */
   bool has_result;
 };
 
@@ -72,7 +72,7 @@ hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *
 /* in is the message; other is the signature to verify, or where the result goes with its room and size. A size query and
  * BUFFER_TOO_SMALL keep the operation; whatever else ends it. */
 hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, void *other, CK_ULONG *other_len);
-/* A part of what is signed, verified or hashed. */
+/* A part of what is signed, verified or hashed; what must be gathered to be signed is at most OP_RESULT_MAX bytes. */
 hf_err op_update(struct session *session, enum op_kind kind, struct hf_slice in);
 /* A part of what is encrypted or decrypted. */
 hf_err op_crypt_update(struct session *session, enum op_kind kind, struct hf_slice in, void *out, CK_ULONG *out_len);

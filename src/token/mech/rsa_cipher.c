@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RSA encryption (PKCS #11 v3.0, sections 2.1.6 and 2.1.8): PKCS #1 v1.5 and OAEP. That a padding was wrong is all that a caller
+ * RSA encryption (PKCS #11 v3.0, sections 2.1.6 to 2.1.8): PKCS #1 v1.5, OAEP and bare. That a padding was wrong is all that a caller
  * may learn, from the answer as from its time (RFC 8017, sections 7.1.2 and 7.2.2).
  */
 #include "token/mech/rsa.h"
@@ -9,7 +9,7 @@
 
 #include <openssl/rsa.h>
 
-enum { PKCS1_OVERHEAD = 11, OAEP_LABEL_MAX = 4096, BLOCK_MAX = 4096 / 8 };
+enum { OAEP_LABEL_MAX = 4096 };
 
 static hf_err check_encrypted(const struct op *op, struct hf_slice input)
 {
@@ -25,7 +25,7 @@ static hf_err not_valid(const struct op *op)
 
 static hf_err encrypt(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
 {
-  size_t len = op->out_len, overhead = op->md ? 2 + 2 * (size_t)EVP_MD_get_size(op->md) : PKCS1_OVERHEAD;
+  size_t len = op->out_len, overhead = op->md ? 2 + 2 * (size_t)EVP_MD_get_size(op->md) : RSA_PKCS1_OVERHEAD;
   if (input.len + overhead > op->out_len)
     return hf_fail(HF_ERR_DATA_LEN_RANGE, "%s: %zu bytes", op->mech->name, input.len);
   if (EVP_PKEY_encrypt(op->key_ctx, ret_out, &len, input.data, input.len) != 1)
@@ -52,13 +52,13 @@ static uint32_t message_start(const uint8_t *block, uint32_t len)
     zero |= first & i;
     found |= first;
   }
-  uint32_t short_padding = 0U - ((zero - (PKCS1_OVERHEAD - 1)) >> 31);
+  uint32_t short_padding = 0U - ((zero - (RSA_PKCS1_OVERHEAD - 1)) >> 31);
   return good & found & ~short_padding & (zero + 1);
 }
 
 static hf_err decrypt_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
 {
-  uint8_t block[BLOCK_MAX];
+  uint8_t block[RSA_BLOCK_MAX];
   size_t len = sizeof(block);
   HF_TRY(check_encrypted(op, input));
   /* A number that is too large for the modulus is the one thing that may fail here, and it is no secret. */
@@ -71,6 +71,28 @@ static hf_err decrypt_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_ou
   }
   hf_wipe(block, sizeof(block));
   return start ? HF_OK : not_valid(op);
+}
+
+/* A key from outside tells nothing of its padding: a wrong one yields another key, at the same cost (rsa_reject.c). */
+static hf_err unwrap_pkcs(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
+{
+  uint8_t block[RSA_BLOCK_MAX], other[RSA_BLOCK_MAX];
+  size_t len = sizeof(block);
+  uint32_t start, other_start = 0;
+  HF_TRY(check_encrypted(op, input));
+  if (EVP_PKEY_decrypt(op->key_ctx, block, &len, input.data, input.len) != 1)
+    return not_valid(op);
+  HF_TRY(mech_rsa_reject(op, input, other, (uint32_t)len, &other_start));
+  start = message_start(block, (uint32_t)len);
+  uint32_t wrong = mask_if_zero(start);
+  for (size_t i = 0; i < len; i++)
+    block[i] = (uint8_t)((block[i] & ~wrong) | (other[i] & wrong));
+  start |= other_start & wrong;
+  *ret_len = len - start;
+  memcpy(ret_out, block + start, len - start);
+  hf_wipe(block, sizeof(block));
+  hf_wipe(other, sizeof(other));
+  return HF_OK;
 }
 
 static hf_err decrypt_oaep(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
@@ -94,7 +116,7 @@ static bool set_label(EVP_PKEY_CTX *ctx, const void *label, size_t len)
   return false;
 }
 
-static hf_err prepare_oaep(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
+hf_err mech_rsa_prepare_oaep(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   CK_RSA_PKCS_OAEP_PARAMS params;
   if (m->ulParameterLen != sizeof(params))
@@ -109,10 +131,8 @@ static hf_err prepare_oaep(struct op *op, const struct op_key *key, const CK_MEC
                    op->mech->name, params.hashAlg, params.mgf, params.source, label);
   op->once = label > 0;
   op->md = crypto_md(hash);
-  op->out_len = (size_t)EVP_PKEY_get_size(key->pkey);
-  HF_TRY(op_key_ctx(op, key->pkey));
-  if (EVP_PKEY_CTX_set_rsa_padding(op->key_ctx, RSA_PKCS1_OAEP_PADDING) != 1 ||
-      EVP_PKEY_CTX_set_rsa_oaep_md(op->key_ctx, op->md) != 1 ||
+  HF_TRY(mech_rsa_begin(op, key->pkey, RSA_PKCS1_OAEP_PADDING));
+  if (EVP_PKEY_CTX_set_rsa_oaep_md(op->key_ctx, op->md) != 1 ||
       EVP_PKEY_CTX_set_rsa_mgf1_md(op->key_ctx, crypto_md(mgf)) != 1 ||
       !set_label(op->key_ctx, params.pSourceData, label))
     return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
@@ -126,18 +146,43 @@ size_t mech_rsa_crypt_size(const struct op *op, size_t in_len, bool last)
   return op->out_len;
 }
 
+static hf_err sign_recover(struct op *op, struct hf_slice input, uint8_t *ret_out, size_t *ret_len)
+{
+  *ret_len = op->out_len;
+  return mech_rsa_sign(op, input, ret_out);
+}
+
+typedef hf_err (*crypt_fn)(struct op *op, struct hf_slice in, uint8_t *ret_out, size_t *ret_len);
+
 hf_err mech_rsa_crypt_pkcs(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
 {
+  static const crypt_fn by_kind[OP_KINDS] = {
+    [OP_ENCRYPT] = encrypt,    [OP_DECRYPT] = decrypt_pkcs,      [OP_WRAP] = encrypt,
+    [OP_UNWRAP] = unwrap_pkcs, [OP_SIGN_RECOVER] = sign_recover, [OP_VERIFY_RECOVER] = mech_rsa_recover,
+  };
   (void)last; /* it is all in one part */
-  return (op->kind == OP_DECRYPT ? decrypt_pkcs : encrypt)(op, in, ret_out, ret_len);
+  return by_kind[op->kind](op, in, ret_out, ret_len);
 }
 
-static hf_err crypt_oaep(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
+hf_err mech_rsa_crypt_oaep(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
 {
   (void)last;
-  return (op->kind == OP_DECRYPT ? decrypt_oaep : encrypt)(op, in, ret_out, ret_len);
+  return (op->kind == OP_ENCRYPT || op->kind == OP_WRAP ? encrypt : decrypt_oaep)(op, in, ret_out, ret_len);
 }
 
-const struct mech_ops mech_rsa_oaep = { .prepare = prepare_oaep,
-                                        .crypt = crypt_oaep,
+hf_err mech_rsa_crypt_x509(struct op *op, struct hf_slice in, uint8_t *ret_out)
+{
+  uint8_t block[RSA_BLOCK_MAX];
+  size_t len = op->out_len;
+  bool encrypts = op->kind == OP_ENCRYPT || op->kind == OP_WRAP;
+  if (!encrypts)
+    HF_TRY(check_encrypted(op, in));
+  HF_TRY(mech_rsa_block(op, in, block));
+  int rc = (encrypts ? EVP_PKEY_encrypt : EVP_PKEY_decrypt)(op->key_ctx, ret_out, &len, block, op->out_len);
+  hf_wipe(block, sizeof(block));
+  return rc == 1 ? HF_OK : encrypts ? crypto_fail(HF_ERR_DATA_INVALID, op->mech->name) : not_valid(op);
+}
+
+const struct mech_ops mech_rsa_oaep = { .prepare = mech_rsa_prepare_oaep,
+                                        .crypt = mech_rsa_crypt_oaep,
                                         .crypt_size = mech_rsa_crypt_size };

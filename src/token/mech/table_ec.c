@@ -2,7 +2,7 @@
 /* Elliptic curves (PKCS #11 v3.2, section 6.3). */
 #include "token/mech/mech.h"
 
-enum { MIN = 256, MAX = 521, EDWARDS = 255, MONTGOMERY = 448 };
+enum { MIN = 192, MAX = 521, RAW_MIN = 255, RAW_MAX = 448 };
 
 #define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
 #define EC(type, flags, digest, ops)                                                    \
@@ -11,7 +11,7 @@ enum { MIN = 256, MAX = 521, EDWARDS = 255, MONTGOMERY = 448 };
   }
 #define ED(type, flags, ops)                                                                                   \
   {                                                                                                            \
-    type, #type, MECH_KEY(CKK_EC_EDWARDS), { EDWARDS, EDWARDS, (flags) | CKF_EC_NAMEDCURVE }, NULL, NULL, &ops \
+    type, #type, MECH_KEY(CKK_EC_EDWARDS), { RAW_MIN, RAW_MAX, (flags) | CKF_EC_NAMEDCURVE }, NULL, NULL, &ops \
   }
 #define DH(type)                                                                                            \
   {                                                                                                         \
@@ -21,18 +21,22 @@ enum { MIN = 256, MAX = 521, EDWARDS = 255, MONTGOMERY = 448 };
 /* clang-format off */
 static const struct mech rows[] = {
   EC(CKM_EC_KEY_PAIR_GEN,  CKF_GENERATE_KEY_PAIR, NULL, mech_ec_keygen),
-  EC(CKM_ECDSA,            MECH_SIGNS, NULL,     mech_ecdsa),
-  EC(CKM_ECDSA_SHA1,       MECH_SIGNS, "SHA1",   mech_ecdsa),
-  EC(CKM_ECDSA_SHA224,     MECH_SIGNS, "SHA224", mech_ecdsa),
-  EC(CKM_ECDSA_SHA256,     MECH_SIGNS, "SHA256", mech_ecdsa),
-  EC(CKM_ECDSA_SHA384,     MECH_SIGNS, "SHA384", mech_ecdsa),
-  EC(CKM_ECDSA_SHA512,     MECH_SIGNS, "SHA512", mech_ecdsa),
+  EC(CKM_ECDSA,            MECH_SIGNS, NULL,       mech_ecdsa),
+  EC(CKM_ECDSA_SHA1,       MECH_SIGNS, "SHA1",     mech_ecdsa),
+  EC(CKM_ECDSA_SHA224,     MECH_SIGNS, "SHA224",   mech_ecdsa),
+  EC(CKM_ECDSA_SHA256,     MECH_SIGNS, "SHA256",   mech_ecdsa),
+  EC(CKM_ECDSA_SHA384,     MECH_SIGNS, "SHA384",   mech_ecdsa),
+  EC(CKM_ECDSA_SHA512,     MECH_SIGNS, "SHA512",   mech_ecdsa),
+  EC(CKM_ECDSA_SHA3_224,   MECH_SIGNS, "SHA3-224", mech_ecdsa),
+  EC(CKM_ECDSA_SHA3_256,   MECH_SIGNS, "SHA3-256", mech_ecdsa),
+  EC(CKM_ECDSA_SHA3_384,   MECH_SIGNS, "SHA3-384", mech_ecdsa),
+  EC(CKM_ECDSA_SHA3_512,   MECH_SIGNS, "SHA3-512", mech_ecdsa),
   DH(CKM_ECDH1_DERIVE),
   DH(CKM_ECDH1_COFACTOR_DERIVE),
   ED(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, mech_ec_keygen),
   ED(CKM_EDDSA,            MECH_SIGNS, mech_eddsa),
   { CKM_EC_MONTGOMERY_KEY_PAIR_GEN, "CKM_EC_MONTGOMERY_KEY_PAIR_GEN", MECH_KEY(CKK_EC_MONTGOMERY),
-    { EDWARDS, MONTGOMERY, CKF_GENERATE_KEY_PAIR | CKF_EC_NAMEDCURVE }, NULL, NULL, &mech_ec_keygen },
+    { RAW_MIN, RAW_MAX, CKF_GENERATE_KEY_PAIR | CKF_EC_NAMEDCURVE }, NULL, NULL, &mech_ec_keygen },
 };
 /* clang-format on */
 

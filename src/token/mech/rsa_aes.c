@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CKM_RSA_AES_KEY_WRAP (PKCS #11 v3.0, section 2.1.22): a fresh AES key, wrapped by OAEP, and behind it the key that it wraps
+ * (RFC 5649). So an RSA key wraps what is longer than itself.
+ */
+#include "token/mech/rsa.h"
+
+#include "token/crypto.h"
+
+enum { AES_MAX = 32, KWP_BLOCK = 8, KWP_LEAST = 16 };
+
+static const struct {
+  CK_ULONG bits;
+  const char *name;
+} ciphers[] = { { 128, "AES-128-WRAP-PAD" }, { 192, "AES-192-WRAP-PAD" }, { 256, "AES-256-WRAP-PAD" } };
+
+static void free_cipher(void *cipher)
+{
+  EVP_CIPHER_free(cipher);
+}
+
+static hf_err fetch(struct op *op, CK_ULONG bits)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(ciphers); i++) {
+    if (ciphers[i].bits == bits) {
+      op->state = EVP_CIPHER_fetch(crypto_ctx(), ciphers[i].name, NULL);
+      op->free_state = free_cipher;
+      op->cipher_ctx = EVP_CIPHER_CTX_new();
+      return op->state && op->cipher_ctx ? HF_OK : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+    }
+  }
+  return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: an AES key of %lu bits", op->mech->name, bits);
+}
+
+static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
+{
+  struct hf_ck_rsa_aes_key_wrap_params params;
+  if (m->ulParameterLen != sizeof(params))
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_AES_KEY_WRAP_PARAMS", op->mech->name);
+  memcpy(&params, m->pParameter, sizeof(params));
+  if (!params.pOAEPParams)
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_PKCS_OAEP_PARAMS, too", op->mech->name);
+  CK_MECHANISM oaep = { CKM_RSA_PKCS_OAEP, params.pOAEPParams, sizeof(*params.pOAEPParams) };
+  HF_TRY(mech_rsa_prepare_oaep(op, key, &oaep));
+  op->once = true;
+  return fetch(op, params.ulAESKeyBits);
+}
+
+static size_t aes_len(const struct op *op)
+{
+  return (size_t)EVP_CIPHER_get_key_length(op->state);
+}
+
+/* RFC 5649 in either direction; out has room for KWP_LEAST bytes more than in has. */
+static bool kwp(struct op *op, const uint8_t *key, struct hf_slice in, struct hf_buf *out)
+{
+  uint8_t *room;
+  int len, encrypt = op->kind == OP_WRAP;
+  EVP_CIPHER_CTX_reset(op->cipher_ctx);
+  EVP_CIPHER_CTX_set_flags(op->cipher_ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+  if (hf_failed(hf_buf_reserve(out, in.len + KWP_LEAST, &room)) ||
+      EVP_CipherInit_ex2(op->cipher_ctx, op->state, key, NULL, encrypt, NULL) != 1 ||
+      EVP_CipherUpdate(op->cipher_ctx, room, &len, in.data, (int)in.len) != 1)
+    return false;
+  hf_buf_commit(out, (size_t)len);
+  return true;
+}
+
+static hf_err wrap(struct op *op, struct hf_slice in, uint8_t *ret_out, size_t *ret_len)
+{
+  uint8_t aes[AES_MAX];
+  size_t len;
+  HF_CLEANUP(hf_buf_free) struct hf_buf wrapped = HF_BUF(OP_RESULT_MAX);
+  HF_TRY(crypto_random(aes, sizeof(aes)));
+  bool done = kwp(op, aes, in, &wrapped);
+  hf_err e = done ? mech_rsa_crypt_oaep(op, hf_slice(aes, aes_len(op)), true, ret_out, &len)
+                  : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  hf_wipe(aes, sizeof(aes));
+  HF_TRY(e);
+  memcpy(ret_out + op->out_len, wrapped.data, wrapped.len);
+  *ret_len = op->out_len + wrapped.len;
+  return HF_OK;
+}
+
+/* Whichever of the two layers is wrong, it is one answer: without the first, a random key does for the second. */
+static hf_err unwrap(struct op *op, struct hf_slice in, uint8_t *ret_out, size_t *ret_len)
+{
+  uint8_t aes[RSA_BLOCK_MAX];
+  size_t len = 0;
+  HF_CLEANUP(hf_buf_free) struct hf_buf key = HF_BUF(OP_RESULT_MAX);
+  if (in.len < op->out_len + KWP_LEAST || (in.len - op->out_len) % KWP_BLOCK)
+    return hf_fail(HF_ERR_ENCRYPTED_DATA_LEN_RANGE, "%s: %zu bytes", op->mech->name, in.len);
+  bool good =
+      !hf_failed(mech_rsa_crypt_oaep(op, hf_slice(in.data, op->out_len), true, aes, &len)) && len == aes_len(op);
+  if (!good)
+    HF_TRY(crypto_random(aes, AES_MAX));
+  good = kwp(op, aes, hf_slice(in.data + op->out_len, in.len - op->out_len), &key) && good;
+  hf_wipe(aes, sizeof(aes));
+  if (!good)
+    return hf_fail(HF_ERR_ENCRYPTED_DATA_INVALID, "%s", op->mech->name);
+  memcpy(ret_out, key.data, key.len);
+  *ret_len = key.len;
+  return HF_OK;
+}
+
+static hf_err wrap_or_unwrap(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
+{
+  (void)last;
+  return (op->kind == OP_WRAP ? wrap : unwrap)(op, in, ret_out, ret_len);
+}
+
+static size_t crypt_size(const struct op *op, size_t in_len, bool last)
+{
+  (void)last;
+  if (op->kind == OP_WRAP)
+    return op->out_len + (in_len + KWP_BLOCK - 1) / KWP_BLOCK * KWP_BLOCK + KWP_BLOCK;
+  return in_len > op->out_len ? in_len - op->out_len : 0;
+}
+
+const struct mech_ops mech_rsa_aes = { .prepare = prepare, .crypt = wrap_or_unwrap, .crypt_size = crypt_size };
