@@ -177,7 +177,7 @@ def test_certtool(ed25519, run, module, token, workdir):
 
 @pytest.mark.parametrize("denied, options, line, offer", [
     ("CKM_EC_EDWARDS_KEY_PAIR_GEN", ["--type", "ed25519"], "the token does not offer this mechanism: Ed25519 keys in token 'device'",
-     "It offers P-256, P-384, P-521, RSA of 2048 to 4096 bits."),
+     "It offers P-256, P-384, P-521, RSA of 1024 to 8192 bits."),
     ("CKM_EC_KEY_PAIR_GEN,CKM_RSA_PKCS_KEY_PAIR_GEN", ["--curve", "p521"], "P-521 keys in token 'device'", "It offers Ed25519."),
     ("CKM_EC_KEY_PAIR_GEN,CKM_RSA_PKCS_KEY_PAIR_GEN", ["--type", "rsa"], "RSA-2048 keys in token 'device'", "It offers Ed25519."),
     ("CKM_EC_KEY_PAIR_GEN,CKM_RSA_PKCS_KEY_PAIR_GEN,CKM_EC_EDWARDS_KEY_PAIR_GEN", [], "P-256 keys", "no key pairs of any kind"),

@@ -266,7 +266,7 @@ static void what_is_not_offered_is_named(void **state)
   e = generate(P11_RSA, 4096, "none");
   assert_hf_err(e, KEY_SIZE_RANGE);
   assert_string_equal(hf_err_context(), "RSA-4096 keys in token 'device'");
-  assert_contains(hf_err_hint(e), "RSA of 2048 to 3072 bits");
+  assert_contains(hf_err_hint(e), "RSA of 1024 to 3072 bits");
 }
 
 static void points_of_the_wrong_length_are_refused(void **state)

@@ -122,7 +122,8 @@ hf_err abi_generate_key(struct session *s, const CK_MECHANISM *m, const CK_ATTRI
   if (!mech || !mech->ops->generate_secret)
     return hf_fail(HF_ERR_MECHANISM_INVALID, "mechanism 0x%lx", m->mechanism);
   HF_TRY(check_generation(mech, m));
-  HF_TRY(make_half(s, mech, CKO_SECRET_KEY, tmpl, count, &halves));
+  CK_OBJECT_CLASS class = mech->ops->makes_domain ? CKO_DOMAIN_PARAMETERS : CKO_SECRET_KEY;
+  HF_TRY(make_half(s, mech, class, tmpl, count, &halves));
   HF_TRY(check_login(s, &halves));
   HF_TRY(mech->ops->generate_secret(mech, m, &halves));
   HF_TRY(complete_object(policy_kind_of(&halves.open), &halves));

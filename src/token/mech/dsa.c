@@ -56,4 +56,4 @@ static hf_err generate_params(const struct mech *mech, const CK_MECHANISM *mecha
   return key_generate_dsa_params(p, q, params);
 }
 
-const struct mech_ops mech_dsa_paramgen = { .generate_secret = generate_params };
+const struct mech_ops mech_dsa_paramgen = { .generate_secret = generate_params, .makes_domain = true };

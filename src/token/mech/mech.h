@@ -69,8 +69,9 @@ struct mech_ops {
   /* The two objects of a new pair, made by the templates; adds the parts. */
   hf_err (*generate_pair)(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *public,
                           struct attr_halves *private);
-  /* The same for a secret key. */
+  /* The same for a secret key; or, where it makes_domain, for domain parameters (CKO_DOMAIN_PARAMETERS). */
   hf_err (*generate_secret)(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *secret);
+  bool makes_domain;
 };
 
 #define MECH_NO_KEY CK_UNAVAILABLE_INFORMATION
