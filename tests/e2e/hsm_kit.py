@@ -30,13 +30,12 @@ class Traits:
     rotates: bool = True  # renewal may make a new key beside the old one
     stores_certificates: bool = True  # through its module, for the user
     pin_tries: int = 0  # 0: it does not count them
-    removable: bool = True  # and programs notice when it is gone
     oaep: tuple = ("sha1", "sha256")  # the hashes that its RSA keys decrypt OAEP with
     derives: bool = True  # its EC keys agree on a secret
 
 
 TRAITS = {
-    "ours": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), pin_tries=10, removable=False),
+    "ours": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), pin_tries=10),
     "softhsm2": Traits(kinds=("p256", "p384", "p521", "ed25519", "rsa"), oaep=("sha1",)),
     "tpm": Traits(derives=False),
     "yubikey": Traits(generates_as_so=True, names_keys=False, rotates=False, stores_certificates=False, pin_tries=piv_card.TRIES),
@@ -140,6 +139,21 @@ class FileHsm(Hsm):
 
     def plug(self):
         (self.dir / "pulled").rename(self.tokendir)
+
+
+class OwnHsm(FileHsm):
+    """Our own token, which simulates being pulled: programs that have it open do not notice a directory that moves."""
+
+    def __init__(self, name, module, token_conf, run, holdfast, workdir):
+        with open(token_conf.path, "a", encoding="ascii") as conf:
+            conf.write("simulation.enabled = true\n")
+        super().__init__(name, module, token_conf, run, holdfast, workdir)
+
+    def pull(self):
+        self.run([self.holdfast, "token", "unplug", "--module", self.module])
+
+    def plug(self):
+        self.run([self.holdfast, "token", "plug", "--module", self.module])
 
 
 def init_token(hsm):
@@ -302,7 +316,7 @@ def module_file(pattern, package):
 
 def software(request, name):
     values = [request.getfixturevalue(fixture) for fixture in ("token_conf", "run", "holdfast", "workdir")]
-    return FileHsm(name, find_module(name, request.getfixturevalue("build")), *values)
+    return (OwnHsm if name == "ours" else FileHsm)(name, find_module(name, request.getfixturevalue("build")), *values)
 
 
 def tpm(request, name):

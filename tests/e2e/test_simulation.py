@@ -221,7 +221,7 @@ def test_commands(simulation, token, make_key, access, run, holdfast, workdir):
     assert "no such token" in simulation.command("unplug", "--token", "other", code=3).stderr
 
 
-def test_a_token_that_is_not_simulated_is_left_alone(simulation, token, softhsm_module, access, run, holdfast, make_key, workdir):
+def test_a_token_that_is_not_simulated_is_left_alone(simulation, token, build, access, run, holdfast, make_key, workdir):
     key = make_key("k")
     (workdir / "data").write_text("telemetry")
     simulation.unplug()
@@ -230,13 +230,8 @@ def test_a_token_that_is_not_simulated_is_left_alone(simulation, token, softhsm_
     run([holdfast, "sign", key, "data", "--out", "signature", *access])
     answer = simulation.command("unplug", code=1)
     assert "is not simulated" in answer.stderr and "simulation.enabled = true" in answer.stderr and str(simulation.path) in answer.stderr
-    answer = run([holdfast, "token", "plug", "--module", softhsm_module], code=1)
+    answer = run([holdfast, "token", "plug", "--module", conftest.find_module("softhsm2", build)], code=1)
     assert "simulates no hardware" in answer.stderr
-
-
-@pytest.fixture
-def softhsm_module(build):
-    return conftest.find_module("softhsm2", build)
 
 
 def test_a_bad_plan_is_told_by_its_line(simulation, token, run, holdfast):
@@ -307,6 +302,15 @@ def client_signs(client, session, key):
         return client.sign(session, key)
     except Refused:
         return None
+
+
+def test_a_directory_that_moves_is_not_noticed(agent, key, token_conf, workdir):
+    """As docs/hsms.md has it of a token that is not simulated: what is open stays open."""
+    assert signs(agent, key)
+    token_conf.tokendir.rename(workdir / "moved")
+    assert signs(agent, key)
+    (workdir / "moved").rename(token_conf.tokendir)
+    assert signs(agent, key)
 
 
 def test_the_agent_over_a_hang(simulation, start, key):

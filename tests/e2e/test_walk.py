@@ -157,8 +157,7 @@ class Walk:
         before = self.connections()
         self.hsm.pull()
         self.cloud.restart()
-        if self.hsm.traits.removable:
-            self.wait_for("failure without the HSM", lambda: self.status()["cloud_side"]["failures"] > 0)
+        self.wait_for("failure without the HSM", lambda: self.status()["cloud_side"]["failures"] > 0)
         self.hsm.plug()
         self.wait_for("connection", lambda: self.connections() > before, 30)
 

@@ -5,6 +5,7 @@
 #include "token/crypto.h"
 #include "token/library.h"
 
+#include <errno.h>
 #include <time.h>
 
 /* How long a wait may overlook what happens meanwhile, and a queue what has become free. */
@@ -96,7 +97,9 @@ bool simulated_sleep(uint64_t ns)
 {
   while (ns > 0 && !library_stopping()) {
     uint64_t slice = ns < SLICE_NS ? ns : SLICE_NS;
-    nanosleep(&(struct timespec){ .tv_nsec = (long)slice }, NULL);
+    struct timespec left = { .tv_nsec = (long)slice };
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+      continue;
     ns -= slice;
   }
   return ns == 0;
