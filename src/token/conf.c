@@ -35,7 +35,7 @@ static hf_err parse_number(struct parser *p, const char *value, int base, unsign
 
 static hf_err parse_u32(struct parser *p, const char *value, uint32_t min, uint32_t max, uint32_t *ret_number)
 {
-  unsigned long number;
+  unsigned long number = 0;
   HF_TRY(parse_number(p, value, 10, min, max, &number));
   *ret_number = (uint32_t)number;
   return HF_OK;
@@ -68,7 +68,7 @@ static hf_err set_backend(struct parser *p, char *value)
 
 static hf_err set_umask(struct parser *p, char *value)
 {
-  unsigned long number;
+  unsigned long number = 0;
   HF_TRY(parse_number(p, value, 8, 0, 0777, &number));
   p->conf->umask = (unsigned)number;
   return HF_OK;

@@ -51,9 +51,9 @@ static hf_err set_every(struct fault *fault, const char *value)
 
 static hf_err set_chance(struct fault *fault, const char *value)
 {
-  char *end;
-  double chance = isdigit((unsigned char)value[0]) ? strtod(value, &end) : 0;
-  if (chance <= 0 || chance > 1 || *end || value[strspn(value, "0123456789.")])
+  bool number = isdigit((unsigned char)value[0]) && value[strspn(value, "0123456789.")] == '\0';
+  double chance = number ? strtod(value, NULL) : 0;
+  if (chance <= 0 || chance > 1)
     return word_bad(value, "a probability above 0 and up to 1, like 0.01");
   fault->chance = chance;
   return HF_OK;

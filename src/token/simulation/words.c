@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -80,10 +79,11 @@ hf_err word_duration_range(const char *word, uint64_t *ret_min, uint64_t *ret_ma
 
 hf_err word_number(const char *word, uint64_t min, uint64_t max, uint64_t *ret_number)
 {
-  char *end, expected[64];
-  errno = 0;
-  unsigned long long number = isdigit((unsigned char)word[0]) ? strtoull(word, &end, 10) : 0;
-  if (!isdigit((unsigned char)word[0]) || *end || errno || number < min || number > max) {
+  char expected[64];
+  size_t digits = strspn(word, "0123456789");
+  bool fits = digits > 0 && digits < 19 && word[digits] == '\0';
+  unsigned long long number = fits ? strtoull(word, NULL, 10) : 0;
+  if (!fits || number < min || number > max) {
     snprintf(expected, sizeof(expected), "a number from %llu to %llu", (unsigned long long)min,
              (unsigned long long)max);
     return word_bad(word, expected);
