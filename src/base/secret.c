@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/secret.h"
 
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -8,6 +9,7 @@
 enum { SECRET_MAX = 64 * 1024 };
 
 struct hf_secret {
+  atomic_uint owners;
   size_t mapped;
   size_t len;
   uint8_t data[];
@@ -40,6 +42,7 @@ hf_err hf_secret_new(const void *data, size_t len, struct hf_secret **ret_secret
   /* RLIMIT_MEMLOCK may be small: a secret that can be swapped is still better than no service. */
   (void)mlock(secret, mapped);
   (void)madvise(secret, mapped, MADV_DONTDUMP);
+  secret->owners = 1;
   secret->mapped = mapped;
   secret->len = len;
   if (data)
@@ -48,9 +51,16 @@ hf_err hf_secret_new(const void *data, size_t len, struct hf_secret **ret_secret
   return HF_OK;
 }
 
+struct hf_secret *hf_secret_ref(struct hf_secret *secret)
+{
+  if (secret)
+    atomic_fetch_add_explicit(&secret->owners, 1, memory_order_relaxed);
+  return secret;
+}
+
 struct hf_secret *hf_secret_free(struct hf_secret *secret)
 {
-  if (secret) {
+  if (secret && atomic_fetch_sub_explicit(&secret->owners, 1, memory_order_acq_rel) == 1) {
     hf_wipe(secret->data, secret->len);
     munmap(secret, secret->mapped);
   }

@@ -23,6 +23,8 @@ struct hf_secret;
 
 /* A secret of len bytes (1 to 64 KiB), copied from data; zero bytes where data is NULL. */
 hf_err hf_secret_new(const void *data, size_t len, struct hf_secret **ret_secret);
+/* One more owner: it is wiped when the last one frees it. */
+struct hf_secret *hf_secret_ref(struct hf_secret *secret);
 struct hf_secret *hf_secret_free(struct hf_secret *secret);
 
 uint8_t *hf_secret_data(struct hf_secret *secret);
