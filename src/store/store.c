@@ -1,44 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/mdb.h"
-#include "store/tree.h"
+#include "store/store_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-enum { READERS_MAX = 1024, IDLE_MAX = 8 };
+enum { READERS_MAX = 1024 };
 
 /* Address space only: the file grows as it fills. */
 #define MAP_BYTES (sizeof(void *) >= 8 ? (size_t)16 << 30 : (size_t)256 << 20)
-
-/* Reads go through pages, which checks what it looks at. Of a write, LMDB alone knows what it changed so far: pages checks what
- * LMDB may look at before it does. */
-struct store_txn {
-  struct store *store;
-  MDB_txn *mdb;
-  bool writes;
-  struct snapshot snapshot; /* of a write: the one that it began with */
-};
-
-struct store {
-  const struct store_kind *kind;
-  MDB_env *env;
-  struct pages *pages;
-  MDB_dbi tables[STORE_TABLES_MAX];
-  int lock_fd;
-  pthread_mutex_t idle_lock;
-  struct store_txn *idle[IDLE_MAX]; /* read transactions, reset: renewing one costs no allocation */
-  size_t idle_count;
-  char dir[PATH_MAX];
-};
-
-static hf_err fail(const struct store *store, int rc)
-{
-  return mdb_fail(store->kind, store->dir, rc);
-}
 
 static hf_err env_open(struct store *store, mode_t mode)
 {
@@ -55,7 +27,7 @@ static hf_err env_open(struct store *store, mode_t mode)
     rc = mdb_env_open(env, store->dir, MDB_NOTLS, mode);
   if (rc != 0) {
     mdb_env_close(env);
-    return fail(store, rc);
+    return store_fail(store, rc);
   }
   store->env = env;
   return HF_OK;
@@ -115,11 +87,11 @@ static hf_err cover_all_pages(struct store *store)
   MDB_txn *txn;
   int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
   if (rc != 0)
-    return fail(store, rc);
+    return store_fail(store, rc);
   if (fstat(fd, &file) == 0 && file.st_size < need && ftruncate(fd, need) != 0)
     rc = errno;
   mdb_txn_abort(txn);
-  return rc ? fail(store, rc) : HF_OK;
+  return rc ? store_fail(store, rc) : HF_OK;
 }
 
 static struct store *store_new(const struct store_kind *kind, const char *dir)
@@ -129,6 +101,9 @@ static struct store *store_new(const struct store_kind *kind, const char *dir)
     store->kind = kind;
     store->lock_fd = -1;
     pthread_mutex_init(&store->idle_lock, NULL);
+    store->group.last = &store->group.first;
+    pthread_mutex_init(&store->group.lock, NULL);
+    pthread_cond_init(&store->group.moved, NULL);
     snprintf(store->dir, sizeof(store->dir), "%s", dir);
   }
   return store;
@@ -205,6 +180,8 @@ struct store *store_close(struct store *store)
   if (store->lock_fd >= 0)
     close(store->lock_fd);
   pthread_mutex_destroy(&store->idle_lock);
+  pthread_mutex_destroy(&store->group.lock);
+  pthread_cond_destroy(&store->group.moved);
   free(store);
   return NULL;
 }
@@ -249,7 +226,7 @@ static hf_err txn_new(struct store *store, struct store_txn **ret_txn)
   int rc = read_new(store, txn);
   if (rc != 0) {
     free(txn);
-    return fail(store, rc);
+    return store_fail(store, rc);
   }
   *ret_txn = txn;
   return HF_OK;
@@ -277,7 +254,7 @@ static hf_err txn_snapshot(struct store_txn *txn)
     mdb_txn_reset(txn->mdb);
     int rc = mdb_txn_renew(txn->mdb);
     if (rc != 0)
-      return fail(txn->store, rc);
+      return store_fail(txn->store, rc);
   }
   return HF_OK;
 }
@@ -316,34 +293,6 @@ uint64_t store_snapshot(const struct store_txn *txn)
   return mdb_txn_id(txn->mdb);
 }
 
-/* What every write looks at. */
-static hf_err write_ready(struct store_txn *txn)
-{
-  bool late;
-  struct pages *pages = txn->store->pages;
-  HF_TRY(pages_snapshot(pages, mdb_txn_id(txn->mdb) - 1, &late, &txn->snapshot));
-  if (late)
-    return hf_fail(HF_ERR_INTERNAL, "%s: a commit beside one's own", txn->store->dir);
-  return pages_check_free(pages, &txn->snapshot);
-}
-
-hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, void *arg), void *arg)
-{
-  struct store_txn txn = { .store = store, .writes = true };
-  int rc = mdb_txn_begin(store->env, NULL, 0, &txn.mdb);
-  if (rc != 0)
-    return fail(store, rc);
-  hf_err e = write_ready(&txn);
-  if (!hf_failed(e))
-    e = change(&txn, arg);
-  if (hf_failed(e)) {
-    mdb_txn_abort(txn.mdb);
-    return e;
-  }
-  rc = mdb_txn_commit(txn.mdb);
-  return rc ? fail(store, mdb_true_reason(store->dir, rc)) : HF_OK;
-}
-
 static hf_err get_changed(struct store_txn *txn, unsigned table, struct hf_slice key, bool *ret_found,
                           struct hf_slice *ret_value)
 {
@@ -351,7 +300,7 @@ static hf_err get_changed(struct store_txn *txn, unsigned table, struct hf_slice
   HF_TRY(pages_check_key(txn->store->pages, &txn->snapshot, table, key));
   int rc = mdb_get(txn->mdb, txn->store->tables[table], &k, &v);
   if (rc != 0 && rc != MDB_NOTFOUND)
-    return fail(txn->store, rc);
+    return store_fail(txn->store, rc);
   *ret_found = rc == 0;
   if (rc == 0)
     *ret_value = hf_slice(v.mv_data, v.mv_size);
@@ -378,7 +327,7 @@ hf_err store_put(struct store_txn *txn, unsigned table, struct hf_slice key, str
   MDB_val k = mdb_val(key), v = mdb_val(value);
   HF_TRY(pages_check_key(txn->store->pages, &txn->snapshot, table, key));
   int rc = mdb_put(txn->mdb, txn->store->tables[table], &k, &v, 0);
-  return rc ? fail(txn->store, rc) : HF_OK;
+  return rc ? store_fail(txn->store, rc) : HF_OK;
 }
 
 hf_err store_delete(struct store_txn *txn, unsigned table, struct hf_slice key)
@@ -386,14 +335,14 @@ hf_err store_delete(struct store_txn *txn, unsigned table, struct hf_slice key)
   MDB_val k = mdb_val(key);
   HF_TRY(pages_check_key(txn->store->pages, &txn->snapshot, table, key));
   int rc = mdb_del(txn->mdb, txn->store->tables[table], &k, NULL);
-  return rc && rc != MDB_NOTFOUND ? fail(txn->store, rc) : HF_OK;
+  return rc && rc != MDB_NOTFOUND ? store_fail(txn->store, rc) : HF_OK;
 }
 
 hf_err store_clear(struct store_txn *txn, unsigned table)
 {
   HF_TRY(pages_check_table(txn->store->pages, &txn->snapshot, table));
   int rc = mdb_drop(txn->mdb, txn->store->tables[table], 0);
-  return rc ? fail(txn->store, rc) : HF_OK;
+  return rc ? store_fail(txn->store, rc) : HF_OK;
 }
 
 typedef hf_err (*each_fn)(struct hf_slice key, struct hf_slice value, void *arg);
@@ -435,7 +384,7 @@ static hf_err range_changed(struct store_txn *txn, unsigned table, struct hf_sli
   HF_TRY(range_checked(txn, table, first, last, nothing, NULL));
   int rc = mdb_cursor_open(txn->mdb, txn->store->tables[table], &cursor);
   if (rc != 0)
-    return fail(txn->store, rc);
+    return store_fail(txn->store, rc);
   MDB_val k = mdb_val(first), v;
   hf_err e = HF_OK;
   rc = mdb_cursor_get(cursor, &k, &v, first.len ? MDB_SET_RANGE : MDB_FIRST);
@@ -445,7 +394,7 @@ static hf_err range_changed(struct store_txn *txn, unsigned table, struct hf_sli
   }
   mdb_cursor_close(cursor);
   if (!hf_failed(e) && rc != 0 && rc != MDB_NOTFOUND)
-    e = fail(txn->store, rc);
+    e = store_fail(txn->store, rc);
   return e;
 }
 
@@ -466,7 +415,7 @@ hf_err store_count(struct store_txn *txn, unsigned table, uint64_t *ret_count)
   MDB_stat stat = { .ms_entries = txn->snapshot.tables[table].entries };
   int rc = txn->writes ? mdb_stat(txn->mdb, txn->store->tables[table], &stat) : 0;
   if (rc != 0)
-    return fail(txn->store, rc);
+    return store_fail(txn->store, rc);
   *ret_count = stat.ms_entries;
   return HF_OK;
 }

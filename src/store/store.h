@@ -45,7 +45,15 @@ void store_read_end(struct store_txn *txn);
 uint64_t store_snapshot(const struct store_txn *txn);
 
 /* Runs change within a write transaction, in this thread; commits, synced, where it succeeds, else leaves all as it was. */
-hf_err store_write(struct store *store, hf_err (*change)(struct store_txn *txn, void *arg), void *arg);
+typedef hf_err (*store_change_fn)(struct store_txn *txn, void *arg);
+hf_err store_write(struct store *store, store_change_fn change, void *arg);
+
+/*
+ * The same, but threads that write at the same time share a transaction and its sync. The change may run in another one of them,
+ * while this one waits, and once more from the start where it failed. So it holds no lock that another change wants, and depends
+ * on nothing that it left in arg before.
+ */
+hf_err store_write_together(struct store *store, store_change_fn change, void *arg);
 
 /* *ret_found tells; a missing key is no error. */
 hf_err store_get(struct store_txn *txn, unsigned table, struct hf_slice key, bool *ret_found,
