@@ -114,12 +114,46 @@ static hf_err put_object(struct store_txn *txn, const struct seal *seal, uint64_
   return index_add(txn, seal, id, &halves->open);
 }
 
-struct addition {
+/* What a write needs of the token once its lock is let go: a logout meanwhile does not take the keys away. */
+struct writing {
+  struct header header;
+  struct hf_secret *keys;
   struct seal seal;
+};
+
+/* With the token's lock held. */
+static void writing_begin(const struct token *token, struct writing *writing)
+{
+  writing->header = token->header;
+  writing->keys = hf_secret_ref(token->keys);
+  writing->seal = token_seal(token);
+  writing->seal.uuid = writing->header.uuid;
+}
+
+static void writing_end(struct writing *writing)
+{
+  writing->keys = hf_secret_free(writing->keys);
+}
+
+/* The token is still the one whose master key this is. */
+static hf_err check_epoch(struct store_txn *txn, const struct writing *writing)
+{
+  struct header now;
+  HF_TRY(header_read(txn, &now));
+  return token_same_epoch(&now, &writing->header);
+}
+
+struct addition {
+  struct writing writing;
   const struct attr_halves *halves; /* those of token objects are stored */
   size_t count;
   uint64_t ids[TOKEN_ADD_MAX];
 };
+
+static void addition_free(struct addition *addition)
+{
+  writing_end(&addition->writing);
+}
 
 static bool in_store(const struct attr_halves *halves)
 {
@@ -129,30 +163,34 @@ static bool in_store(const struct attr_halves *halves)
 static hf_err put_additions(struct store_txn *txn, void *arg)
 {
   struct addition *addition = arg;
+  HF_TRY(check_epoch(txn, &addition->writing));
   for (size_t i = 0; i < addition->count; i++) {
     if (!in_store(&addition->halves[i]))
       continue;
     HF_TRY(header_next_id(txn, &addition->ids[i]));
-    HF_TRY(put_object(txn, &addition->seal, addition->ids[i], &addition->halves[i]));
+    HF_TRY(put_object(txn, &addition->writing.seal, addition->ids[i], &addition->halves[i]));
   }
   return HF_OK;
 }
 
-static hf_err add_to_store(struct token *token, const struct attr_halves *halves, size_t count,
-                           CK_OBJECT_HANDLE *ret_handles)
+static hf_err add_to_store(struct token *token, struct addition *addition)
 {
-  struct addition addition = { .seal = token_seal(token), .halves = halves, .count = count };
   bool any = false;
-  for (size_t i = 0; i < count; i++)
-    any |= in_store(&halves[i]);
-  if (any)
-    HF_TRY(store_write(token->store, put_additions, &addition));
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < addition->count; i++)
+    any |= in_store(&addition->halves[i]);
+  return any ? store_write_together(token->store, put_additions, addition) : HF_OK;
+}
+
+/* With the token's lock held. */
+static hf_err stored_handles(struct token *token, const struct addition *addition, CK_OBJECT_HANDLE *handles)
+{
+  for (size_t i = 0; i < addition->count; i++) {
     struct entry *entry;
-    if (!in_store(&halves[i]))
+    if (!in_store(&addition->halves[i]))
       continue;
-    HF_TRY(handles_of_id(&token->handles, addition.ids[i], attrs_true(&halves[i].open, CKA_PRIVATE), &entry));
-    ret_handles[i] = entry->handle;
+    bool private = attrs_true(&addition->halves[i].open, CKA_PRIVATE);
+    HF_TRY(handles_of_id(&token->handles, addition->ids[i], private, &entry));
+    handles[i] = entry->handle;
   }
   return HF_OK;
 }
@@ -194,21 +232,26 @@ static hf_err set_unique_ids(struct attr_halves *halves, size_t count)
   return HF_OK;
 }
 
-static hf_err add_all(struct token *token, CK_SESSION_HANDLE session, const struct attr_halves *halves, size_t count,
-                      CK_OBJECT_HANDLE *handles)
+/* Checks, and makes the session objects: the others come last, for they are not undone. */
+static hf_err begin_add(struct token *token, struct access access, struct addition *addition, CK_OBJECT_HANDLE *handles)
 {
-  for (size_t i = 0; i < count; i++)
-    if (!in_store(&halves[i]))
-      HF_TRY(add_to_session(token, session, &halves[i], &handles[i]));
-  /* Last: it is not undone. */
-  return add_to_store(token, halves, count, handles);
+  TOKEN_LOCK(token);
+  HF_TRY(token_refresh(token));
+  for (size_t i = 0; i < addition->count; i++) {
+    const struct attr_halves *halves = &addition->halves[i];
+    HF_TRY(may_write(token, access, in_store(halves), attrs_true(&halves->open, CKA_PRIVATE)));
+  }
+  for (size_t i = 0; i < addition->count; i++)
+    if (!in_store(&addition->halves[i]))
+      HF_TRY(add_to_session(token, access.session, &addition->halves[i], &handles[i]));
+  writing_begin(token, &addition->writing);
+  return HF_OK;
 }
 
-static void drop_additions(struct token *token, const struct attr_halves *halves, size_t count,
-                           const CK_OBJECT_HANDLE *handles)
+static void drop_additions(struct token *token, const struct addition *addition, const CK_OBJECT_HANDLE *handles)
 {
-  for (size_t i = 0; i < count; i++) {
-    struct entry *entry = in_store(&halves[i]) ? NULL : handles_get(&token->handles, handles[i]);
+  for (size_t i = 0; i < addition->count; i++) {
+    struct entry *entry = in_store(&addition->halves[i]) ? NULL : handles_get(&token->handles, handles[i]);
     if (entry)
       handles_drop(&token->handles, entry);
   }
@@ -218,17 +261,19 @@ hf_err token_add(struct token *token, struct access access, struct attr_halves *
                  CK_OBJECT_HANDLE *ret_handles)
 {
   CK_OBJECT_HANDLE handles[TOKEN_ADD_MAX] = { 0 };
+  HF_CLEANUP(addition_free) struct addition addition = { .halves = halves, .count = count };
   if (count > TOKEN_ADD_MAX)
     return hf_fail(HF_ERR_INTERNAL, "%zu objects in one step", count);
   HF_TRY(simulation_add(token, halves, count));
   HF_TRY(set_unique_ids(halves, count));
+  hf_err e = begin_add(token, access, &addition, handles);
+  if (!hf_failed(e))
+    e = add_to_store(token, &addition);
   TOKEN_LOCK(token);
-  HF_TRY(token_refresh(token));
-  for (size_t i = 0; i < count; i++)
-    HF_TRY(may_write(token, access, in_store(&halves[i]), attrs_true(&halves[i].open, CKA_PRIVATE)));
-  hf_err e = add_all(token, access.session, halves, count, handles);
+  if (!hf_failed(e))
+    e = stored_handles(token, &addition, handles);
   if (hf_failed(e)) {
-    drop_additions(token, halves, count, handles);
+    drop_additions(token, &addition, handles);
     return e;
   }
   memcpy(ret_handles, handles, count * sizeof(*handles));
@@ -236,42 +281,81 @@ hf_err token_add(struct token *token, struct access access, struct attr_halves *
 }
 
 struct change {
-  struct seal seal;
-  uint64_t id;
-  const struct attrs *before;
+  struct writing writing;
+  struct object *before;           /* NULL: there is nothing to write */
   const struct attr_halves *after; /* NULL: destroy */
+  bool late;                       /* another change came first: this one is to be made anew, of what that one left */
 };
+
+static void change_free(struct change *change)
+{
+  writing_end(&change->writing);
+  change->before = object_unref(change->before);
+}
+
+/* With the token's lock held. */
+static void change_begin(const struct token *token, const struct entry *entry, struct change *change)
+{
+  writing_begin(token, &change->writing);
+  change->before = object_ref(entry->object);
+}
 
 static hf_err change_object(struct store_txn *txn, void *arg)
 {
-  const struct change *change = arg;
+  struct change *change = arg;
+  const struct seal *seal = &change->writing.seal;
+  uint64_t id = object_id(change->before);
   bool found;
   struct hf_slice bytes;
+  struct record record;
   uint8_t key[ID_BYTES];
-  HF_TRY(token_read_object(txn, change->id, &found, &bytes));
+  HF_TRY(check_epoch(txn, &change->writing));
+  HF_TRY(token_read_object(txn, id, &found, &bytes));
   if (!found)
     return gone();
-  HF_TRY(index_remove(txn, &change->seal, change->id, change->before));
+  HF_TRY(record_parse(bytes, &record));
+  change->late = record.stamp != object_stamp(change->before);
+  if (change->late)
+    return HF_OK;
+  HF_TRY(index_remove(txn, seal, id, object_attrs(change->before)));
   if (change->after)
-    return put_object(txn, &change->seal, change->id, change->after);
-  id_key(change->id, key);
+    return put_object(txn, seal, id, change->after);
+  id_key(id, key);
   return store_delete(txn, STORE_OBJECTS, hf_slice(key, sizeof(key)));
 }
 
-hf_err token_destroy(struct token *token, struct access access, CK_OBJECT_HANDLE handle)
+static hf_err begin_destroy(struct token *token, struct access access, CK_OBJECT_HANDLE handle, struct change *change)
 {
   struct entry *entry;
   TOKEN_LOCK(token);
   HF_TRY(get_object(token, handle, &entry));
-  const struct attrs *attrs = object_attrs(entry->object);
   HF_TRY(may_write(token, access, !entry->owner, entry->private));
-  if (!attrs_true(attrs, CKA_DESTROYABLE))
+  if (!attrs_true(object_attrs(entry->object), CKA_DESTROYABLE))
     return hf_fail(HF_ERR_ACTION_PROHIBITED, "the object's CKA_DESTROYABLE is false");
-  if (!entry->owner) {
-    struct change change = { .seal = token_seal(token), .id = entry->id, .before = attrs };
-    HF_TRY(store_write(token->store, change_object, &change));
-  }
-  handles_drop(&token->handles, entry);
+  if (!entry->owner)
+    change_begin(token, entry, change);
+  return HF_OK;
+}
+
+static hf_err destroy_once(struct token *token, struct access access, CK_OBJECT_HANDLE handle, bool *ret_late)
+{
+  HF_CLEANUP(change_free) struct change change = { .after = NULL };
+  HF_TRY(begin_destroy(token, access, handle, &change));
+  if (change.before)
+    HF_TRY(store_write_together(token->store, change_object, &change));
+  *ret_late = change.late;
+  return HF_OK;
+}
+
+hf_err token_destroy(struct token *token, struct access access, CK_OBJECT_HANDLE handle)
+{
+  bool late = true;
+  while (late)
+    HF_TRY(destroy_once(token, access, handle, &late));
+  TOKEN_LOCK(token);
+  struct entry *entry = handles_get(&token->handles, handle);
+  if (entry)
+    handles_drop(&token->handles, entry);
   token->local++;
   return HF_OK;
 }
@@ -297,22 +381,43 @@ static hf_err copy_halves(const struct token *token, const struct object *object
   return object_secret(object, &seal, &halves->secret);
 }
 
-hf_err token_set_attrs(struct token *token, struct access access, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *tmpl,
-                       CK_ULONG count)
+/* Changes a session object at once. */
+static hf_err begin_set(struct token *token, struct access access, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *tmpl,
+                        CK_ULONG count, struct attr_halves *halves, struct change *change)
 {
   struct entry *entry;
-  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
   TOKEN_LOCK(token);
   HF_TRY(get_object(token, handle, &entry));
   HF_TRY(may_write(token, access, !entry->owner, entry->private));
   if (!attrs_true(object_attrs(entry->object), CKA_MODIFIABLE))
     return hf_fail(HF_ERR_ACTION_PROHIBITED, "the object's CKA_MODIFIABLE is false");
-  HF_TRY(copy_halves(token, entry->object, &halves));
-  HF_TRY(policy_change(&halves.open, tmpl, count, token->login == LOGIN_SO, false));
+  HF_TRY(copy_halves(token, entry->object, halves));
+  HF_TRY(policy_change(&halves->open, tmpl, count, token->login == LOGIN_SO, false));
   if (entry->owner)
-    return replace_session_object(token, entry, &halves);
-  struct change change = { token_seal(token), entry->id, object_attrs(entry->object), &halves };
-  return store_write(token->store, change_object, &change);
+    return replace_session_object(token, entry, halves);
+  change_begin(token, entry, change);
+  return HF_OK;
+}
+
+static hf_err set_once(struct token *token, struct access access, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *tmpl,
+                       CK_ULONG count, bool *ret_late)
+{
+  HF_CLEANUP(attr_halves_free) struct attr_halves halves = { ATTRS_EMPTY, ATTRS_EMPTY };
+  HF_CLEANUP(change_free) struct change change = { .after = &halves };
+  HF_TRY(begin_set(token, access, handle, tmpl, count, &halves, &change));
+  if (change.before)
+    HF_TRY(store_write_together(token->store, change_object, &change));
+  *ret_late = change.late;
+  return HF_OK;
+}
+
+hf_err token_set_attrs(struct token *token, struct access access, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *tmpl,
+                       CK_ULONG count)
+{
+  bool late = true;
+  while (late)
+    HF_TRY(set_once(token, access, handle, tmpl, count, &late));
+  return HF_OK;
 }
 
 static bool owned_by(const struct entry *entry, const void *arg)
