@@ -82,9 +82,10 @@ static CK_OBJECT_HANDLE base_key(CK_SESSION_HANDLE h, const struct kat *kat)
 struct made {
   CK_SESSION_HANDLE session;
   const struct kat *kat;
-  struct bytes a, b, c;
+  struct bytes a, b, c, base;
   CK_MECHANISM mechanism;
   union {
+    struct hf_ck_pbkd2_params2 pbkd2;
     CK_ECDH1_DERIVE_PARAMS ecdh;
     CK_KEY_DERIVATION_STRING_DATA string;
     CK_AES_CBC_ENCRYPT_DATA_PARAMS aes_cbc;
@@ -262,10 +263,26 @@ static void make_ecdh(struct made *made)
   use(made, &made->param.ecdh, sizeof(made->param.ecdh));
 }
 
+static void make_pbkd2(struct made *made)
+{
+  made->base = from_hex(made->kat->base);
+  made->param.pbkd2 = (struct hf_ck_pbkd2_params2){
+    .saltSource = CKZ_SALT_SPECIFIED,
+    .pSaltSourceData = made->a.data,
+    .ulSaltSourceDataLen = made->a.len,
+    .iterations = made->kat->m,
+    .prf = made->kat->n,
+    .pPassword = made->base.data,
+    .ulPasswordLen = made->base.len,
+  };
+  use(made, &made->param.pbkd2, sizeof(made->param.pbkd2));
+}
+
 static const struct {
   CK_MECHANISM_TYPE type;
   void (*make)(struct made *made);
 } makers[] = {
+  { CKM_PKCS5_PBKD2, make_pbkd2 },
   { CKM_CONCATENATE_BASE_AND_KEY, make_handle },
   { CKM_CONCATENATE_BASE_AND_DATA, make_string },
   { CKM_CONCATENATE_DATA_AND_BASE, make_string },
@@ -329,7 +346,9 @@ static CK_RV derive(struct made *made, CK_OBJECT_HANDLE base, CK_OBJECT_HANDLE *
   }
   if (!has_fixed_length(type))
     tmpl[count++] = (CK_ATTRIBUTE){ CKA_VALUE_LEN, &len, sizeof(len) };
-  return C_DeriveKey(made->session, &made->mechanism, base, tmpl, count, key);
+  return mech_find(made->kat->type)->info.flags & CKF_GENERATE
+             ? C_GenerateKey(made->session, &made->mechanism, tmpl, count, key)
+             : C_DeriveKey(made->session, &made->mechanism, base, tmpl, count, key);
 }
 
 /* All four keys and the IVs, side by side. */
@@ -410,7 +429,9 @@ static void test_all_have_a_vector(void **state)
   size_t missing = 0;
   for (size_t i = 0; mech_at(i); i++) {
     const struct mech *mech = mech_at(i);
-    if (mech->info.flags & CKF_DERIVE && !has_vector(mech->type)) {
+    bool ours = mech->info.flags & CKF_DERIVE || mech->type == CKM_PKCS5_PBKD2 || mech->type == CKM_TLS_MAC ||
+                mech->type == CKM_TLS12_MAC;
+    if (ours && !has_vector(mech->type)) {
       print_error("%s has no vector\n", mech->name);
       missing++;
     }

@@ -63,10 +63,11 @@ enum { PUBLIC, PRIVATE, PAIR };
 static hf_err make_half(struct session *s, const struct mech *mech, CK_OBJECT_CLASS class, const CK_ATTRIBUTE *tmpl,
                         CK_ULONG count, struct attr_halves *ret_halves)
 {
-  struct kind kind, generated = { class, mech->keys[0] };
-  struct making making = { .origin = ORIGIN_GENERATE, .kind = generated, .so = by_so(s) };
+  bool any = mech->keys[0] == MECH_ANY_SECRET;
+  struct kind kind, generated = { class, any ? CKK_GENERIC_SECRET : mech->keys[0] };
   HF_TRY(policy_kind(tmpl, count, POLICY_NOTHING_REQUIRED, &generated, &kind));
-  if (kind.class != generated.class || kind.key_type != generated.key_type)
+  struct making making = { .origin = ORIGIN_GENERATE, .kind = kind, .so = by_so(s) };
+  if (kind.class != generated.class || (!any && kind.key_type != generated.key_type))
     return hf_fail(HF_ERR_TEMPLATE_INCONSISTENT, "%s does not make class 0x%lx, key type 0x%lx", mech->name, kind.class,
                    kind.key_type);
   HF_TRY(policy_make(&making, tmpl, count, ret_halves));
@@ -75,7 +76,9 @@ static hf_err make_half(struct session *s, const struct mech *mech, CK_OBJECT_CL
 
 static hf_err check_generation(const struct mech *mech, const CK_MECHANISM *m)
 {
-  return m->ulParameterLen ? hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", mech->name) : HF_OK;
+  return m->ulParameterLen && !mech->ops->generate_param
+             ? hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes no parameter", mech->name)
+             : HF_OK;
 }
 
 static hf_err check_login(const struct session *s, const struct attr_halves *key)

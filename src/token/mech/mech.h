@@ -72,6 +72,8 @@ struct mech_ops {
   /* The same for a secret key; or, where it makes_domain, for domain parameters (CKO_DOMAIN_PARAMETERS). */
   hf_err (*generate_secret)(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *secret);
   bool makes_domain;
+  bool generate_param; /* by a parameter, which it checks itself */
+  bool bytes_param;    /* its parameter is bytes of any number, which prepare takes itself */
 };
 
 #define MECH_NO_KEY CK_UNAVAILABLE_INFORMATION
@@ -120,6 +122,7 @@ extern const struct mech_ops mech_key_wrap, mech_key_wrap_pad, mech_key_wrap_pkc
 extern const struct mech_ops mech_gcm, mech_ccm, mech_chacha20_poly1305;
 extern const struct mech_ops mech_hmac, mech_hmac_general, mech_cmac, mech_cmac_general, mech_gmac, mech_poly1305;
 
+extern const struct mech_ops mech_pbkdf2;
 extern const struct mech_ops mech_concatenate_key, mech_concatenate_data, mech_concatenate_base, mech_xor, mech_extract;
 extern const struct mech_ops mech_hash_key, mech_encrypt_data, mech_hkdf, mech_sp800_108;
 extern const struct mech_ops mech_tls_master, mech_tls_export, mech_tls_mac, mech_tls_keys;

@@ -175,9 +175,12 @@ static hf_err prepare_digest(struct op *op, const CK_MECHANISM *m)
 
 static hf_err keep_param(struct op *op, const CK_MECHANISM *m)
 {
-  bool fits = m->ulParameterLen <= OP_PARAM_MAX;
-  if (m->ulParameterLen && (!m->pParameter || !fits))
+  bool fits = m->ulParameterLen <= OP_PARAM_MAX, bytes = op->mech->ops->bytes_param;
+  if (m->ulParameterLen && (!m->pParameter || (!fits && !bytes)))
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: a parameter of %lu bytes", op->mech->name, m->ulParameterLen);
+  op->once = bytes;
+  if (bytes)
+    return HF_OK;
   if (m->ulParameterLen)
     memcpy(op->param, m->pParameter, m->ulParameterLen);
   op->param_len = m->ulParameterLen;

@@ -46,6 +46,8 @@ static const struct mech rows[] = {
   ROW(CKM_DES3_ECB_ENCRYPT_DATA, CKK_DES3, "ECB", mech_encrypt_data),
   ROW(CKM_DES3_CBC_ENCRYPT_DATA, CKK_DES3, "CBC", mech_encrypt_data),
 
+  { CKM_PKCS5_PBKD2, "CKM_PKCS5_PBKD2", MECH_KEY(MECH_ANY_SECRET), { 0, 0, CKF_GENERATE }, NULL, NULL, &mech_pbkdf2,
+    false, false },
   KDF(CKM_HKDF_DERIVE, NULL, mech_hkdf),
   DATA(CKM_HKDF_DATA, mech_hkdf),
 
