@@ -433,6 +433,82 @@ static const struct {
 };
 /* clang-format on */
 
+/* What goes in: numbers alone, of these lengths, and one structure that libp11-kit rebuilds in memory of its own. */
+static const struct {
+  CK_MECHANISM_TYPE type;
+  CK_ULONG len;
+} let_in[] = {
+  { CKM_RSA_PKCS_PSS, sizeof(CK_RSA_PKCS_PSS_PARAMS) },
+  { CKM_SHA1_RSA_PKCS_PSS, sizeof(CK_RSA_PKCS_PSS_PARAMS) },
+  { CKM_SHA224_RSA_PKCS_PSS, sizeof(CK_RSA_PKCS_PSS_PARAMS) },
+  { CKM_SHA256_RSA_PKCS_PSS, sizeof(CK_RSA_PKCS_PSS_PARAMS) },
+  { CKM_SHA384_RSA_PKCS_PSS, sizeof(CK_RSA_PKCS_PSS_PARAMS) },
+  { CKM_SHA512_RSA_PKCS_PSS, sizeof(CK_RSA_PKCS_PSS_PARAMS) },
+  { CKM_RSA_PKCS_OAEP, sizeof(CK_RSA_PKCS_OAEP_PARAMS) },
+  { CKM_AES_CBC, 16 },
+  { CKM_AES_CBC_PAD, 16 },
+  { CKM_DES3_CBC, 8 },
+  { CKM_DES3_CBC_PAD, 8 },
+};
+
+static bool is_let_in(CK_MECHANISM_TYPE type, CK_ULONG len)
+{
+  for (size_t i = 0; i < HF_ARRAY_LEN(let_in); i++)
+    if (let_in[i].type == type && let_in[i].len == len)
+      return true;
+  return false;
+}
+
+/* By every function that takes a mechanism. */
+static void assert_kept_out(CK_SESSION_HANDLE session, CK_MECHANISM *m)
+{
+  CK_OBJECT_HANDLE a = 0, b = 0;
+  CK_BYTE bytes[16];
+  CK_ULONG len = sizeof(bytes);
+  CK_RV rv[] = {
+    f->C_EncryptInit(session, m, 0),
+    f->C_DecryptInit(session, m, 0),
+    f->C_SignInit(session, m, 0),
+    f->C_VerifyInit(session, m, 0),
+    f->C_SignRecoverInit(session, m, 0),
+    f->C_VerifyRecoverInit(session, m, 0),
+    f->C_DigestInit(session, m),
+    f->C_GenerateKey(session, m, NULL, 0, &a),
+    f->C_GenerateKeyPair(session, m, NULL, 0, NULL, 0, &a, &b),
+    f->C_WrapKey(session, m, 0, 0, bytes, &len),
+    f->C_UnwrapKey(session, m, 0, bytes, sizeof(bytes), NULL, 0, &a),
+    f->C_DeriveKey(session, m, 0, NULL, 0, &a),
+  };
+  for (size_t i = 0; i < HF_ARRAY_LEN(rv); i++)
+    if (rv[i] != CKR_MECHANISM_PARAM_INVALID)
+      fail_msg("mechanism 0x%lx, %lu bytes, function %zu: 0x%lx", m->mechanism, m->ulParameterLen, i, rv[i]);
+}
+
+/*
+ * Of all that the token offers. libp11-kit hands what it does not know on as the bytes came: addresses of another process. What it
+ * knows differs from version to version.
+ */
+static void no_address_goes_in(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE session = session_of(CKF_RW_SESSION);
+  CK_SLOT_ID slots[8];
+  CK_MECHANISM_TYPE types[512];
+  CK_ULONG slot_count = HF_ARRAY_LEN(slots), count = HF_ARRAY_LEN(types);
+  CK_BYTE addresses[128];
+  memset(addresses, 'A', sizeof(addresses));
+  assert_ok(f->C_GetSlotList(CK_TRUE, slots, &slot_count));
+  assert_ok(f->C_GetMechanismList(slots[0], types, &count));
+  assert_true(count > 50);
+  for (CK_ULONG i = 0; i < count; i++) {
+    for (CK_ULONG len = 1; len <= sizeof(addresses); len++) {
+      CK_MECHANISM m = { types[i], addresses, len };
+      if (!is_let_in(types[i], len))
+        assert_kept_out(session, &m);
+    }
+  }
+}
+
 static void frames_that_ask_for_too_much(void **state)
 {
   (void)state;
@@ -475,6 +551,7 @@ int main(void)
     TEST(a_pin_is_not_tried_again),
     TEST(nothing_works_before_initialize),
     TEST(parameters_of_unknown_form_stay_outside),
+    TEST(no_address_goes_in),
     TEST(a_key_is_used_and_never_had),
     cmocka_unit_test(frames_that_ask_for_too_much),
     cmocka_unit_test(headers_and_error_frames),

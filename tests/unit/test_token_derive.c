@@ -405,6 +405,60 @@ static void test_montgomery(void **state)
   assert_rv(CKR_MECHANISM_PARAM_INVALID, agree(h, CKM_ECDH1_DERIVE, a.private, point + 2, 31, &key));
 }
 
+static CK_RV of_password(CK_SESSION_HANDLE h, struct hf_ck_pbkd2_params2 *params, CK_KEY_TYPE type, CK_ULONG len,
+                         CK_OBJECT_HANDLE *key)
+{
+  CK_MECHANISM m = { CKM_PKCS5_PBKD2, params, sizeof(*params) };
+  CK_ATTRIBUTE tmpl[] = { { CKA_KEY_TYPE, &type, sizeof(type) },
+                          { CKA_SENSITIVE, &no, 1 },
+                          { CKA_EXTRACTABLE, &yes, 1 },
+                          { CKA_VALUE_LEN, &len, sizeof(len) } };
+  return C_GenerateKey(h, &m, tmpl, len ? 4 : 3, key);
+}
+
+static void test_pbkdf2(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  CK_OBJECT_HANDLE key;
+  CK_BYTE value[2][32];
+  const struct hf_ck_pbkd2_params2 good = {
+    CKZ_SALT_SPECIFIED, utf8("salt"), 4, 2, CKP_PKCS5_PBKD2_HMAC_SHA256, NULL, 0, utf8("password"), 8
+  };
+  struct hf_ck_pbkd2_params2 params = good;
+  CK_ULONG password_len = 8;
+  for (size_t i = 0; i < 2; i++) {
+    CK_ATTRIBUTE got = { CKA_VALUE, value[i], 32 };
+    assert_ok(of_password(h, &params, CKK_AES, 32, &key));
+    assert_ok(C_GetAttributeValue(h, key, &got, 1));
+    params.ulPasswordLen = (CK_ULONG)(uintptr_t)&password_len; /* as CK_PKCS5_PBKD2_PARAMS has it */
+  }
+  assert_memory_equal(value[0], value[1], 32);
+  params = good;
+  assert_ok(of_password(h, &params, CKK_CHACHA20, 0, &key));
+  assert_rv(CKR_TEMPLATE_INCOMPLETE, of_password(h, &params, CKK_AES, 0, &key));
+  assert_rv(CKR_KEY_SIZE_RANGE, of_password(h, &params, CKK_AES, 20, &key));
+  struct {
+    CK_ULONG *number;
+    CK_ULONG wrong;
+  } wrongs[] = { { &params.saltSource, 2 },
+                 { &params.iterations, 0 },
+                 { &params.iterations, 10000001 },
+                 { &params.prf, CKP_PKCS5_PBKD2_HMAC_GOSTR3411 },
+                 { &params.ulPrfDataLen, 1 },
+                 { &params.ulPasswordLen, 8193 },
+                 { &params.ulSaltSourceDataLen, 4097 } };
+  for (size_t i = 0; i < HF_ARRAY_LEN(wrongs); i++) {
+    params = good;
+    *wrongs[i].number = wrongs[i].wrong;
+    assert_rv(CKR_MECHANISM_PARAM_INVALID, of_password(h, &params, CKK_AES, 32, &key));
+  }
+  CK_MECHANISM none = { CKM_PKCS5_PBKD2, NULL, 0 };
+  CK_ULONG len = 16;
+  CK_ATTRIBUTE tmpl = { CKA_VALUE_LEN, &len, sizeof(len) };
+  assert_rv(CKR_MECHANISM_PARAM_INVALID, C_GenerateKey(h, &none, &tmpl, 1, &key));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -413,7 +467,7 @@ int main(void)
     RIG_TEST(test_hkdf_refusals),   RIG_TEST(test_several_keys),
     RIG_TEST(test_kbkdf_refusals),  RIG_TEST(test_tls_keys),
     RIG_TEST(test_derive_template), RIG_TEST(test_points),
-    RIG_TEST(test_montgomery),
+    RIG_TEST(test_montgomery),      RIG_TEST(test_pbkdf2),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
