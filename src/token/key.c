@@ -2,8 +2,8 @@
 #include "token/key_type.h"
 
 static const struct key_type *const types[] = {
-  &key_type_rsa, &key_type_ec,     &key_type_edwards, &key_type_montgomery,
-  &key_type_dsa, &key_type_ml_dsa, &key_type_ml_kem,  &key_type_slh_dsa,
+  &key_type_rsa, &key_type_ec,     &key_type_edwards, &key_type_montgomery, &key_type_dsa,
+  &key_type_dh,  &key_type_ml_dsa, &key_type_ml_kem,  &key_type_slh_dsa,
 };
 
 static hf_err find(CK_KEY_TYPE type, const struct key_type **ret_type)

@@ -37,6 +37,9 @@ bool key_type_of(const EVP_PKEY *key, CK_KEY_TYPE *ret_type);
 /* The public key at a point of the curve of an EC key (its open half), the point bare or as a DER OCTET STRING. Fails as key_decode. */
 hf_err key_peer(const struct attrs *own, struct hf_slice point, EVP_PKEY **ret_peer);
 
+/* The same for a Diffie-Hellman key's group: the peer's value is a number, between 1 and the prime less one. */
+hf_err key_peer_dh(const struct attrs *own, struct hf_slice value, EVP_PKEY **ret_peer);
+
 /* Makes a key pair and adds its parts to the halves of the two objects (made by policy_make). The public one's
  * CKA_EC_PARAMS is the curve's. */
 hf_err key_generate_ec(const struct curve *curve, struct attr_halves *public, struct attr_halves *private);
@@ -52,5 +55,10 @@ hf_err key_generate_pqc(CK_KEY_TYPE type, struct attr_halves *public, struct att
 /* Adds what the token knows of a created key of a pair but its creator need not give: CKA_MODULUS_BITS, a private key's other parts,
  * the point's DER form. Checks it by decoding; *ret_key is the caller's. */
 hf_err key_complete(struct kind kind, struct attr_halves *halves, EVP_PKEY **ret_key);
+
+/* Diffie-Hellman, in the group that the public half names; private_bits 0: as the group wants it. Fails with KEY_SIZE_RANGE. */
+hf_err key_generate_dh(CK_ULONG private_bits, struct attr_halves *public, struct attr_halves *private);
+/* A group of RFC 7919 or RFC 3526. Fails with KEY_SIZE_RANGE where there is none of so many bits. */
+hf_err key_dh_group(CK_ULONG bits, struct attr_halves *params);
 
 #endif

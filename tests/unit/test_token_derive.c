@@ -405,6 +405,96 @@ static void test_montgomery(void **state)
   assert_rv(CKR_MECHANISM_PARAM_INVALID, agree(h, CKM_ECDH1_DERIVE, a.private, point + 2, 31, &key));
 }
 
+struct group {
+  CK_BYTE prime[1024], base[8];
+  CK_ULONG prime_len, base_len;
+};
+
+static void named_group(CK_SESSION_HANDLE h, CK_ULONG bits, struct group *group)
+{
+  CK_MECHANISM m = { CKM_DH_PKCS_PARAMETER_GEN, NULL, 0 };
+  CK_ATTRIBUTE wanted = { CKA_PRIME_BITS, &bits, sizeof(bits) };
+  CK_ATTRIBUTE got[] = { { CKA_PRIME, group->prime, sizeof(group->prime) }, { CKA_BASE, group->base, 8 } };
+  CK_OBJECT_HANDLE params;
+  assert_ok(C_GenerateKey(h, &m, &wanted, 1, &params));
+  assert_ok(C_GetAttributeValue(h, params, got, 2));
+  group->prime_len = got[0].ulValueLen;
+  group->base_len = got[1].ulValueLen;
+}
+
+static CK_RV dh_pair(CK_SESSION_HANDLE h, struct group *group, CK_ULONG bits, struct rig_pair *pair)
+{
+  CK_MECHANISM m = { CKM_DH_PKCS_KEY_PAIR_GEN, NULL, 0 };
+  CK_ATTRIBUTE public[] = { { CKA_PRIME, group->prime, group->prime_len }, { CKA_BASE, group->base, group->base_len } };
+  CK_ATTRIBUTE private[] = { { CKA_DERIVE, &yes, 1 }, { CKA_VALUE_BITS, &bits, sizeof(bits) } };
+  return C_GenerateKeyPair(h, &m, public, 2, private, bits ? 2 : 1, &pair->public, &pair->private);
+}
+
+static void test_dh(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  struct group group;
+  struct rig_pair pairs[2];
+  CK_BYTE value[1024], secret[2][256];
+  CK_OBJECT_HANDLE key;
+  named_group(h, 2048, &group);
+  assert_int_equal(256, group.prime_len);
+  assert_ok(dh_pair(h, &group, 0, &pairs[0]));
+  assert_ok(dh_pair(h, &group, 256, &pairs[1]));
+  for (size_t i = 0; i < 2; i++) {
+    CK_ATTRIBUTE peer = { CKA_VALUE, value, sizeof(value) }, got = { CKA_VALUE, secret[i], 256 };
+    assert_ok(C_GetAttributeValue(h, pairs[1 - i].public, &peer, 1));
+    assert_ok(derive(h, CKM_DH_PKCS_DERIVE, value, peer.ulValueLen, pairs[i].private, 0, true, &key));
+    assert_ok(C_GetAttributeValue(h, key, &got, 1));
+    assert_int_equal(256, got.ulValueLen);
+    assert_rv(CKR_TEMPLATE_INCONSISTENT,
+              derive(h, CKM_DH_PKCS_DERIVE, value, peer.ulValueLen, pairs[i].private, 257, true, &key));
+  }
+  assert_memory_equal(secret[0], secret[1], 256);
+  CK_ULONG length;
+  CK_ATTRIBUTE bits = { CKA_VALUE_BITS, &length, sizeof(length) };
+  assert_ok(C_GetAttributeValue(h, pairs[1].private, &bits, 1));
+  assert_true(length <= 256);
+}
+
+/* Values that make a secret which everybody knows, or are none of the group. */
+static void test_dh_refusals(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  struct group group;
+  struct rig_pair pair;
+  CK_OBJECT_HANDLE key;
+  CK_BYTE zero = 0, one = 1, number[1025] = { 0 };
+  named_group(h, 2048, &group);
+  assert_ok(dh_pair(h, &group, 0, &pair));
+  assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_DH_PKCS_DERIVE, &zero, 1, pair.private, 0, true, &key));
+  assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_DH_PKCS_DERIVE, &one, 1, pair.private, 0, true, &key));
+  assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_DH_PKCS_DERIVE, NULL, 0, pair.private, 0, true, &key));
+  assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_DH_PKCS_DERIVE, number, 1025, pair.private, 0, true, &key));
+  memcpy(number, group.prime, 256);
+  assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_DH_PKCS_DERIVE, number, 256, pair.private, 0, true, &key));
+  number[255]--; /* the prime less one; it is odd */
+  assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_DH_PKCS_DERIVE, number, 256, pair.private, 0, true, &key));
+
+  assert_rv(CKR_KEY_SIZE_RANGE, dh_pair(h, &group, 64, &pair));
+  assert_rv(CKR_KEY_SIZE_RANGE, dh_pair(h, &group, 2048, &pair));
+  group.prime_len = 64;
+  assert_rv(CKR_KEY_SIZE_RANGE, dh_pair(h, &group, 0, &pair));
+  group.prime_len = 256;
+  group.prime[255]--;
+  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, dh_pair(h, &group, 0, &pair));
+  group.prime[255]++;
+  group.base[0] = 1;
+  group.base_len = 1;
+  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, dh_pair(h, &group, 0, &pair));
+  CK_ULONG bits = 2047;
+  CK_MECHANISM m = { CKM_DH_PKCS_PARAMETER_GEN, NULL, 0 };
+  CK_ATTRIBUTE wanted = { CKA_PRIME_BITS, &bits, sizeof(bits) };
+  assert_rv(CKR_KEY_SIZE_RANGE, C_GenerateKey(h, &m, &wanted, 1, &key));
+}
+
 static CK_RV of_password(CK_SESSION_HANDLE h, struct hf_ck_pbkd2_params2 *params, CK_KEY_TYPE type, CK_ULONG len,
                          CK_OBJECT_HANDLE *key)
 {
@@ -467,7 +557,8 @@ int main(void)
     RIG_TEST(test_hkdf_refusals),   RIG_TEST(test_several_keys),
     RIG_TEST(test_kbkdf_refusals),  RIG_TEST(test_tls_keys),
     RIG_TEST(test_derive_template), RIG_TEST(test_points),
-    RIG_TEST(test_montgomery),      RIG_TEST(test_pbkdf2),
+    RIG_TEST(test_montgomery),      RIG_TEST(test_dh),
+    RIG_TEST(test_dh_refusals),     RIG_TEST(test_pbkdf2),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,8 +72,24 @@ static CK_OBJECT_HANDLE curve_key(CK_SESSION_HANDLE h, const struct kat *kat)
   return key;
 }
 
+/* a and b are its prime and base. */
+static CK_OBJECT_HANDLE dh_key(CK_SESSION_HANDLE h, const struct kat *kat)
+{
+  CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+  CK_KEY_TYPE type = CKK_DH;
+  struct bytes value = from_hex(kat->base), prime = from_hex(kat->a), base = from_hex(kat->b);
+  CK_ATTRIBUTE tmpl[] = { { CKA_CLASS, &class, sizeof(class) }, { CKA_KEY_TYPE, &type, sizeof(type) },
+                          { CKA_PRIME, prime.data, prime.len }, { CKA_BASE, base.data, base.len },
+                          { CKA_VALUE, value.data, value.len }, { CKA_DERIVE, &yes, 1 } };
+  CK_OBJECT_HANDLE key;
+  assert_ok(C_CreateObject(h, tmpl, 6, &key));
+  return key;
+}
+
 static CK_OBJECT_HANDLE base_key(CK_SESSION_HANDLE h, const struct kat *kat)
 {
+  if (kat->key_type == CKK_DH)
+    return dh_key(h, kat);
   return kat->key_type == CKK_EC || kat->key_type == CKK_EC_MONTGOMERY ? curve_key(h, kat)
                                                                        : secret_key(h, kat->key_type, kat->base);
 }
@@ -256,6 +272,12 @@ static void make_tls_mac(struct made *made)
   use(made, &made->param.tls_mac, sizeof(made->param.tls_mac));
 }
 
+/* c is the other side's value. */
+static void make_dh(struct made *made)
+{
+  use(made, made->c.data, made->c.len);
+}
+
 static void make_ecdh(struct made *made)
 {
   made->param.ecdh = (CK_ECDH1_DERIVE_PARAMS){ made->kat->n, made->c.len, made->c.len ? made->c.data : NULL,
@@ -288,6 +310,7 @@ static const struct {
   { CKM_CONCATENATE_DATA_AND_BASE, make_string },
   { CKM_XOR_BASE_AND_DATA, make_string },
   { CKM_EXTRACT_KEY_FROM_KEY, make_number },
+  { CKM_DH_PKCS_DERIVE, make_dh },
   { CKM_ECDH1_DERIVE, make_ecdh },
   { CKM_ECDH1_COFACTOR_DERIVE, make_ecdh },
   { CKM_AES_ECB_ENCRYPT_DATA, make_string },

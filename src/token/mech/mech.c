@@ -9,7 +9,7 @@ enum { MECHS_MAX = 512 };
 
 static const struct mech_table *const tables[] = {
   &mech_table_rsa,    &mech_table_ec,     &mech_table_dsa, &mech_table_pqc,    &mech_table_digest,
-  &mech_table_secret, &mech_table_cipher, &mech_table_mac, &mech_table_derive,
+  &mech_table_secret, &mech_table_cipher, &mech_table_mac, &mech_table_derive, &mech_table_agree,
 };
 
 /* Those that may be used here, by type; written by mech_start alone. */

@@ -110,7 +110,7 @@ struct mech_table {
 };
 
 extern const struct mech_table mech_table_rsa, mech_table_ec, mech_table_dsa, mech_table_pqc;
-extern const struct mech_table mech_table_digest, mech_table_secret, mech_table_derive;
+extern const struct mech_table mech_table_digest, mech_table_secret, mech_table_derive, mech_table_agree;
 extern const struct mech_table mech_table_cipher, mech_table_mac;
 extern const struct mech_ops mech_ecdsa, mech_ecdh, mech_eddsa, mech_ec_keygen;
 extern const struct mech_ops mech_dsa, mech_dsa_keygen, mech_dsa_paramgen;
@@ -122,7 +122,7 @@ extern const struct mech_ops mech_key_wrap, mech_key_wrap_pad, mech_key_wrap_pkc
 extern const struct mech_ops mech_gcm, mech_ccm, mech_chacha20_poly1305;
 extern const struct mech_ops mech_hmac, mech_hmac_general, mech_cmac, mech_cmac_general, mech_gmac, mech_poly1305;
 
-extern const struct mech_ops mech_pbkdf2;
+extern const struct mech_ops mech_dh, mech_dh_keygen, mech_dh_paramgen, mech_kem, mech_kem_keygen, mech_pbkdf2;
 extern const struct mech_ops mech_concatenate_key, mech_concatenate_data, mech_concatenate_base, mech_xor, mech_extract;
 extern const struct mech_ops mech_hash_key, mech_encrypt_data, mech_hkdf, mech_sp800_108;
 extern const struct mech_ops mech_tls_master, mech_tls_export, mech_tls_mac, mech_tls_keys;
