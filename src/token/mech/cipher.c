@@ -184,28 +184,15 @@ hf_err cipher_hold(const struct op *op, struct hf_buf *held, struct hf_slice in)
 static size_t crypt_size(const struct op *op, size_t in_len, bool last)
 {
   const struct cipher_state *s = op->state;
-  size_t total = s->tail_len + in_len;
-  return last ? (total + s->block - 1) / s->block * s->block : cipher_ready(op, in_len);
-}
-
-/* A wrapped key is filled up with zeros to whole blocks (section 6.13.5). */
-static hf_err fill_up(struct op *op, uint8_t *out, size_t *len)
-{
-  struct cipher_state *s = op->state;
-  memset(s->tail + s->tail_len, 0, s->block - s->tail_len);
-  HF_TRY(cipher_run(op, hf_slice(s->tail, s->block), out + *len));
-  *len += s->block;
-  return HF_OK;
+  return last ? s->tail_len + in_len : cipher_ready(op, in_len);
 }
 
 static hf_err crypt_blocks(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
 {
   const struct cipher_state *s = op->state;
-  size_t rest = (s->tail_len + in.len) % s->block;
-  if (last && rest && op->kind != OP_WRAP)
+  if (last && (s->tail_len + in.len) % s->block)
     return cipher_bad_length(op, s->tail_len + in.len);
-  HF_TRY(cipher_feed(op, in, ret_out, ret_len));
-  return last && rest ? fill_up(op, ret_out, ret_len) : HF_OK;
+  return cipher_feed(op, in, ret_out, ret_len);
 }
 
 const struct mech_ops mech_cipher = {

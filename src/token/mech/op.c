@@ -67,8 +67,10 @@ static bool still_prepared(struct session *session, struct op *op, const CK_MECH
 {
   if (op->handle != key || !same_mechanism(op, m))
     return false;
+  if (!op->object)
+    return true;
   struct token_mark mark = token_mark(session->token);
-  if (!op->object || same_mark(mark, op->mark))
+  if (same_mark(mark, op->mark))
     return true;
   HF_CLEANUP(object_unrefp) struct object *object = NULL;
   bool is_token;
