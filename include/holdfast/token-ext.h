@@ -10,6 +10,9 @@
 
 #define HOLDFAST_TOKEN_INTERFACE "Vendor Holdfast token"
 
+/* The minor version from which on there are the simulation_ functions. */
+enum { HOLDFAST_SIMULATION_SINCE = 2 };
+
 /* What a simulated token is at the moment; texts are terminated. */
 struct holdfast_simulation {
   CK_BBOOL unplugged;

@@ -80,6 +80,8 @@
     "Ask who published it for its digest and signature; nothing was put in place.")                                    \
   X(HOOK, "hook", 0x005, 1, "the hook failed", "See what it printed; the file that was there before is as it was.")    \
   X(CLOCK, "clock", 0x005, 1, "the clock cannot be relied on", "Set it, and have it kept by NTP.")                     \
+  X(SIMULATED, "simulated", 0x005, 1, "the token is a simulated one",                                                  \
+    "For testing only: remove the simulation.* lines from the token's configuration before the device goes out.")      \
   X(UNHEALTHY, "unhealthy", 0x005, 6, "a check failed", "Each check that failed says what to do.")                     \
   X(CONNECTED, "connected", 0x005, 1, "the device is connected already",                                               \
     "'holdfast reconnect' connects anew, 'holdfast disconnect' ends it.")                                              \

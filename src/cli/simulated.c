@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/simulated.h"
 
-enum { SLOTS_MAX = 4096, SIMULATION_SINCE = 2 };
+enum { SLOTS_MAX = 4096 };
 
 /* NULL where the module is none of ours, or too old for it. */
 static const struct holdfast_token_ext *simulation_ext(struct p11_module *module)
 {
   const struct holdfast_token_ext *ext = p11_module_ext(module);
-  return ext && ext->version.minor >= SIMULATION_SINCE ? ext : NULL;
+  return ext && ext->version.minor >= HOLDFAST_SIMULATION_SINCE ? ext : NULL;
 }
 
 static hf_err all_slots(struct p11_module *module, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count)

@@ -87,10 +87,22 @@ hf_err doctor_module_slots(struct doctor *d)
   return HF_OK;
 }
 
+/* It behaves as hardware, and fails on purpose: not for a device that works. */
+static void check_simulation(struct doctor *d)
+{
+  const struct holdfast_token_ext *ext = p11_module_ext(d->module);
+  struct holdfast_simulation simulation;
+  if (ext && ext->version.minor >= HOLDFAST_SIMULATION_SINCE &&
+      ext->simulation_state(d->token.slot, &simulation) == CKR_OK)
+    doctor_warn(d, hf_fail(HF_ERR_SIMULATED, "%s, %lu faults",
+                           simulation.profile[0] ? simulation.profile : "no profile", simulation.fault_count));
+}
+
 hf_err doctor_token_find(struct doctor *d)
 {
   HF_TRY(p11_token_find(d->module, &d->uri, &d->token));
   doctor_detail(d, "'%s', %s, serial number %s", d->token.label, d->token.model, d->token.serial);
+  check_simulation(d);
   return HF_OK;
 }
 

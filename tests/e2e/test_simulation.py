@@ -247,7 +247,8 @@ def test_doctor(simulation, token, make_key, run, holdfast, workdir):
     config.touch(mode=0o600)
     config.write_text(json.dumps({"device": {"id": "device", "key_uri": key, "cryptoki": {
         "mode": "module", "module_path": str(token.module), "pin_source": str(token.pin_file)}}}))
-    assert "device-key" in run([holdfast, "doctor"], code=None).stdout
+    answer = run([holdfast, "doctor"], code=None).stdout
+    assert "device-key" in answer and "the token is a simulated one" in answer
     simulation.unplug()
     answer = run([holdfast, "doctor"], code=None)
     assert answer.code != 0 and "no such token" in answer.stdout + answer.stderr
