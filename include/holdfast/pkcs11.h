@@ -17,7 +17,7 @@
 #undef C_LoginUser
 #undef C_SessionCancel
 
-/* p11-kit has numbers of its own for these (up to 0.25 at least); the standard's are out of p11-kit's reach, so nothing of it breaks. */
+/* p11-kit has a number of its own for this one; here it is the standard's. */
 #undef CKR_PUBLIC_KEY_INVALID
 #define CKR_PUBLIC_KEY_INVALID (0x1B9UL)
 
@@ -40,6 +40,21 @@
   X(C_DigestEncryptUpdate) X(C_DecryptDigestUpdate) X(C_SignEncryptUpdate) X(C_DecryptVerifyUpdate)                 \
   X(C_GenerateKey) X(C_GenerateKeyPair) X(C_WrapKey) X(C_UnwrapKey) X(C_DeriveKey) X(C_SeedRandom)                  \
   X(C_GenerateRandom) X(C_GetFunctionStatus) X(C_CancelFunction) X(C_WaitForSlotEvent)
+
+/* What v3.0 adds, in the order of CK_FUNCTION_LIST_3_0, but for C_GetInterfaceList and C_GetInterface, which come first. */
+#define HF_CK_FUNCTIONS_3_0(X)                                                                                      \
+  X(C_LoginUser) X(C_SessionCancel)                                                                                 \
+  X(C_MessageEncryptInit) X(C_EncryptMessage) X(C_EncryptMessageBegin) X(C_EncryptMessageNext)                      \
+  X(C_MessageEncryptFinal) X(C_MessageDecryptInit) X(C_DecryptMessage) X(C_DecryptMessageBegin)                     \
+  X(C_DecryptMessageNext) X(C_MessageDecryptFinal) X(C_MessageSignInit) X(C_SignMessage) X(C_SignMessageBegin)      \
+  X(C_SignMessageNext) X(C_MessageSignFinal) X(C_MessageVerifyInit) X(C_VerifyMessage) X(C_VerifyMessageBegin)      \
+  X(C_VerifyMessageNext) X(C_MessageVerifyFinal)
+
+/* And v3.2, in the order of CK_FUNCTION_LIST_3_2. */
+#define HF_CK_FUNCTIONS_3_2(X)                                                                                      \
+  X(C_EncapsulateKey) X(C_DecapsulateKey) X(C_VerifySignatureInit) X(C_VerifySignature) X(C_VerifySignatureUpdate)  \
+  X(C_VerifySignatureFinal) X(C_GetSessionValidationFlags) X(C_AsyncComplete) X(C_AsyncGetID) X(C_AsyncJoin)        \
+  X(C_WrapKeyAuthenticated) X(C_UnwrapKeyAuthenticated)
 /* clang-format on */
 
 /* CK_INTERFACE (v3.0, section 3.3). */

@@ -29,6 +29,8 @@ struct slot {
   char *dir;           /* the token's; NULL: uninitialised */
   struct token *token; /* NULL: could not be opened so far */
   bool gone;           /* deleted; kept for sessions that still point here */
+  bool event;          /* its token came or went, and nobody was told */
+  bool out;            /* its simulated token was unplugged when somebody last looked */
   int lock;            /* of a token that is being restored; else -1 */
 };
 
@@ -152,6 +154,8 @@ static hf_err add_token_dir(const char *dir)
   e = add_slot(id, dir, token);
   if (hf_failed(e))
     token_close(token);
+  else
+    library.slots[library.count - 1]->event = true;
   return e;
 }
 
@@ -190,7 +194,7 @@ static void drop_deleted(void)
   for (size_t i = 0; i < library.count; i++) {
     struct slot *slot = library.slots[i];
     if (slot->token && !slot->gone && token_header(slot->token, &header).code == HF_ERR_TOKEN_NOT_PRESENT)
-      slot->gone = true;
+      slot->gone = slot->event = true;
   }
 }
 
@@ -238,6 +242,13 @@ static void free_slots(void)
   library.count = 0;
 }
 
+static void look_at(struct slot *slot)
+{
+  bool out = slot->token && !slot->gone && simulation_unplugged(slot->token);
+  slot->event |= out != slot->out;
+  slot->out = out;
+}
+
 static hf_err start(void)
 {
   /* What stands here after a fork is the parent's: left alone, for its locks may be held. */
@@ -251,6 +262,10 @@ static hf_err start(void)
   hf_err e = mech_start(&library.conf);
   if (!hf_failed(e))
     e = refresh_locked();
+  for (size_t i = 0; i < library.count; i++) {
+    look_at(library.slots[i]);
+    library.slots[i]->event = false;
+  }
   if (hf_failed(e)) {
     free_slots();
     crypto_stop();
@@ -307,6 +322,24 @@ hf_err library_refresh(void)
   pthread_rwlock_wrlock(&library.lock);
   hf_err e = refresh_locked();
   pthread_rwlock_unlock(&library.lock);
+  return e;
+}
+
+hf_err library_next_event(bool *ret_any, CK_SLOT_ID *ret_slot)
+{
+  bool any = false;
+  pthread_rwlock_wrlock(&library.lock);
+  hf_err e = refresh_locked();
+  for (size_t i = 0; !hf_failed(e) && !any && i < library.count; i++) {
+    struct slot *slot = library.slots[i];
+    look_at(slot);
+    any = slot->event;
+    slot->event = false;
+    if (any)
+      *ret_slot = slot->id;
+  }
+  pthread_rwlock_unlock(&library.lock);
+  *ret_any = any;
   return e;
 }
 
@@ -422,7 +455,7 @@ hf_err slot_delete_token(struct slot *slot, char *dir, size_t size)
   if (dir)
     snprintf(dir, size, "%s", token_dir(token));
   pthread_rwlock_wrlock(&library.lock);
-  slot->gone = true;
+  slot->gone = slot->event = true;
   pthread_rwlock_unlock(&library.lock);
   return HF_OK;
 }

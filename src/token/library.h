@@ -25,6 +25,9 @@ struct slot;
 /* Looks for tokens that other processes made or deleted. */
 hf_err library_refresh(void);
 
+/* A slot whose token came or went since the start, or since it was last told; each is told once. */
+hf_err library_next_event(bool *ret_any, CK_SLOT_ID *ret_slot);
+
 /*
  * The initialised slots by number, then the one with an uninitialised token; present: without those whose simulated token is
  * out. Writes at most room ids; *ret_count is all.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/session.h"
 
+#include "token/mech/op_more.h"
+
 #include <assert.h>
 #include <stdatomic.h>
 
@@ -23,6 +25,7 @@ static struct {
 
 void sessions_start(void)
 {
+  op_states_start();
   memset(&table, 0, sizeof(table));
   pthread_mutex_init(&table.lock, NULL);
   table.free_head = NO_SESSION;
@@ -49,6 +52,7 @@ static void end_operations(struct session *session)
 {
   for (size_t i = 0; i < OP_KINDS; i++)
     op_free(&session->ops[i]);
+  hf_buf_free(&session->signature);
   search_end(&session->search);
 }
 
@@ -58,6 +62,7 @@ void sessions_stop(void)
     end_operations(at(i));
     pthread_mutex_destroy(&at(i)->lock);
   }
+  op_states_stop();
   for (size_t i = 0; i < CHUNKS && table.chunks[i]; i++)
     free(table.chunks[i]);
   pthread_mutex_destroy(&table.lock);

@@ -22,6 +22,7 @@ struct session {
   struct token *token;
   bool read_write;
   struct op ops[OP_KINDS];
+  struct hf_buf signature; /* of C_VerifySignatureInit */
   struct search_state search;
   /* Administration of the table. */
   uint32_t generation;

@@ -181,6 +181,8 @@ static uintptr_t prepare_word(char letter)
     return take_object();
   case 'f':
     return PICK(flags);
+  case 'F':
+    return PICK(flags) | CKF_DONT_BLOCK;
   case 'n':
     return take_number();
   case 'u':

@@ -270,7 +270,7 @@ static void test_permissions(void **state)
   CK_SLOT_ID slot = rig_first_slot();
   assert_ok(C_GetMechanismInfo(slot, CKM_RSA_PKCS, &info));
   assert_int_equal(CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_DECRYPT |
-                       CKF_WRAP | CKF_UNWRAP,
+                       CKF_WRAP | CKF_UNWRAP | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE,
                    info.flags);
   assert_ok(C_GetMechanismInfo(slot, CKM_RSA_PKCS_OAEP, &info));
   assert_int_equal(CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP, info.flags);

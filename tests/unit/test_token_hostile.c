@@ -48,6 +48,7 @@ static unsigned fill(const struct call *call, uintptr_t words[CALL_WORDS])
       ['o'] = good.object,
       ['k'] = good.key.private,
       ['f'] = CKF_SERIAL_SESSION,
+      ['F'] = CKF_DONT_BLOCK,
       ['n'] = 1,
       ['u'] = CKU_USER,
       ['m'] = (uintptr_t)&mechanism,

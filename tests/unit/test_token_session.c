@@ -32,6 +32,14 @@ static CK_FLAGS token_flags(CK_SLOT_ID slot)
   return info.flags;
 }
 
+static void assert_info_says(CK_C_GetInfo get_info, int major, int minor)
+{
+  CK_INFO info;
+  assert_ok(get_info(&info));
+  assert_int_equal(major, info.cryptokiVersion.major);
+  assert_int_equal(minor, info.cryptokiVersion.minor);
+}
+
 static void test_tables(void **state)
 {
   (void)state;
@@ -45,11 +53,20 @@ static void test_tables(void **state)
     assert_non_null(*f);
   assert_ok(C_GetInterface(NULL, NULL, &interface, 0));
   assert_int_equal(3, ((CK_VERSION *)interface->function_list)->major);
-  struct hf_ck_functions_3_0 *functions = interface->function_list;
-  for (void **f = (void **)&functions->C_GetInterfaceList; f <= (void **)&functions->C_MessageVerifyFinal; f++)
+  assert_int_equal(2, ((CK_VERSION *)interface->function_list)->minor);
+  struct hf_ck_functions_3_2 *newest = interface->function_list;
+  for (void **f = (void **)&newest->C_EncapsulateKey; f <= (void **)&newest->C_UnwrapKeyAuthenticated; f++)
     assert_non_null(*f);
-  assert_rv(CKR_FUNCTION_NOT_SUPPORTED, functions->C_MessageSignFinal(1));
   assert_ok(C_GetInterface(utf8("PKCS 11"), &v3, &interface, CKF_INTERFACE_FORK_SAFE));
+  struct hf_ck_functions_3_0 *functions = interface->function_list;
+  assert_int_equal(0, functions->base.version.minor);
+  for (void **f = (void **)&functions->C_GetInterfaceList; f <= (void **)&functions->C_MessageVerifyFinal; f++) {
+    assert_non_null(*f);
+    assert_ptr_equal(*f, ((void **)&newest->base.C_GetInterfaceList)[f - (void **)&functions->C_GetInterfaceList]);
+  }
+  assert_info_says(list->C_GetInfo, 2, 40);
+  assert_info_says(functions->base.C_GetInfo, 3, 0);
+  assert_info_says(newest->base.base.C_GetInfo, 3, 2);
   assert_ok(C_GetInterface(utf8("PKCS 11"), &v2, &interface, 0));
   assert_ptr_equal(list, interface->function_list);
   assert_rv(CKR_ARGUMENTS_BAD, C_GetInterface(utf8("PKCS 11"), &v9, &interface, 0));
@@ -58,7 +75,7 @@ static void test_tables(void **state)
   struct hf_ck_interface interfaces[8];
   assert_rv(CKR_BUFFER_TOO_SMALL, C_GetInterfaceList(interfaces, &count));
   assert_ok(C_GetInterfaceList(interfaces, &count));
-  assert_int_equal(3, count);
+  assert_int_equal(4, count);
 }
 
 static void test_initialize(void **state)

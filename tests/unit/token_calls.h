@@ -13,7 +13,7 @@
 
 /*
  * args, a letter each:
- *   h session   s slot   o object   k key   f flags   n number   u user type
+ *   h session   s slot   o object   k key   f flags; F the same, CKF_DONT_BLOCK among them   n number   u user type
  *   m mechanism; M the same, where NULL cancels
  *   t template and count; T the same, never NULL; g the same, to be filled
  *   i bytes and their length; p a PIN likewise; v a signature likewise, never NULL; q a message's parameter likewise; w room likewise;
@@ -60,21 +60,21 @@ static const struct call calls[] = {
   CALL_2(C_DecryptVerifyUpdate, "hir"), CALL_2(C_GenerateKey, "hmtH"), CALL_2(C_GenerateKeyPair, "hmttHH"),
   CALL_2(C_WrapKey, "hmkkr"), CALL_2(C_UnwrapKey, "hmkitH"), CALL_2(C_DeriveKey, "hmktH"), CALL_2(C_SeedRandom, "hi"),
   CALL_2(C_GenerateRandom, "hw"), CALL_2(C_GetFunctionStatus, "h"), CALL_2(C_CancelFunction, "h"),
-  CALL_2(C_WaitForSlotEvent, "fNz"),
+  CALL_2(C_WaitForSlotEvent, "FNz"),
 
   CALL_3(C_GetInterfaceList, "R"), CALL_3(C_GetInterface, "xxIf"), CALL_3(C_LoginUser, "hupy"), CALL_3(C_SessionCancel, "hf"),
   CALL_3(C_MessageEncryptInit, "hMk"), CALL_3(C_EncryptMessage, "hqiir"), CALL_3(C_EncryptMessageBegin, "hqi"),
   CALL_3(C_EncryptMessageNext, "hqirf"), CALL_3(C_MessageEncryptFinal, "h"), CALL_3(C_MessageDecryptInit, "hMk"),
   CALL_3(C_DecryptMessage, "hqiir"), CALL_3(C_DecryptMessageBegin, "hqi"), CALL_3(C_DecryptMessageNext, "hqirf"),
   CALL_3(C_MessageDecryptFinal, "h"), CALL_3(C_MessageSignInit, "hMk"), CALL_3(C_SignMessage, "hqir"),
-  CALL_3(C_SignMessageBegin, "hq"), CALL_3(C_SignMessageNext, "hqir"), CALL_3(C_MessageSignFinal, "h"),
+  CALL_3(C_SignMessageBegin, "hq"), CALL_3(C_SignMessageNext, "hqixx"), CALL_3(C_MessageSignFinal, "h"),
   CALL_3(C_MessageVerifyInit, "hMk"), CALL_3(C_VerifyMessage, "hqiv"), CALL_3(C_VerifyMessageBegin, "hq"),
-  CALL_3(C_VerifyMessageNext, "hqiv"), CALL_3(C_MessageVerifyFinal, "h"),
+  CALL_3(C_VerifyMessageNext, "hqii"), CALL_3(C_MessageVerifyFinal, "h"),
 
   CALL_32(C_EncapsulateKey, "hmktrH"), CALL_32(C_DecapsulateKey, "hmktiH"), CALL_32(C_VerifySignatureInit, "hMkv"),
   CALL_32(C_VerifySignature, "hi"), CALL_32(C_VerifySignatureUpdate, "hi"), CALL_32(C_VerifySignatureFinal, "h"),
-  CALL_32(C_GetSessionValidationFlags, "hnN"), CALL_32(C_AsyncComplete, "hxI"), CALL_32(C_AsyncGetID, "hxN"),
-  CALL_32(C_AsyncJoin, "hxnw"), CALL_32(C_WrapKeyAuthenticated, "hmkkir"), CALL_32(C_UnwrapKeyAuthenticated, "hmkitiH"),
+  CALL_32(C_GetSessionValidationFlags, "hnN"), CALL_32(C_AsyncComplete, "hlx"), CALL_32(C_AsyncGetID, "hlN"),
+  CALL_32(C_AsyncJoin, "hlnw"), CALL_32(C_WrapKeyAuthenticated, "hmkkir"), CALL_32(C_UnwrapKeyAuthenticated, "hmkitiH"),
 };
 /* clang-format on */
 

@@ -184,6 +184,17 @@ static inline struct rig_pair rig_rsa(CK_SESSION_HANDLE h, bool token)
   return rig_generate(h, CKM_RSA_PKCS_KEY_PAIR_GEN, &special, token);
 }
 
+CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, struct hf_ck_interface **interface, CK_FLAGS flags);
+
+/* The newest function list. */
+static inline struct hf_ck_functions_3_2 *rig_list(void)
+{
+  struct hf_ck_interface *interface;
+  CK_VERSION version = { 3, 2 };
+  assert_ok(C_GetInterface(utf8("PKCS 11"), &version, &interface, 0));
+  return interface->function_list;
+}
+
 #define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, rig_up, rig_down)
 
 #endif

@@ -3,8 +3,11 @@
 
 #include "holdfast/token-ext.h"
 #include "token/crypto.h"
+#include "token/mech/op_key.h"
+#include "token/mech/op_more.h"
 
 #include <openssl/err.h>
+#include <time.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -32,11 +35,6 @@ hf_err abi_arguments_bad(void)
   return hf_fail(HF_ERR_ARGUMENTS_BAD, "a pointer is NULL, or a count is absurd");
 }
 
-static hf_err not_supported(void)
-{
-  return hf_fail(HF_ERR_FUNCTION_NOT_SUPPORTED, "this token does not offer the function");
-}
-
 /* The program's own mutexes are not used: the system's serve any thread of it. */
 static hf_err check_initialize_args(const CK_C_INITIALIZE_ARGS *args)
 {
@@ -61,11 +59,6 @@ EXPORT CK_RV C_Finalize(void *reserved)
   return abi_leave(false, reserved ? abi_arguments_bad() : library_finalize());
 }
 
-EXPORT CK_RV C_GetInfo(CK_INFO *info)
-{
-  ABI(info, abi_get_info(info));
-}
-
 EXPORT CK_RV C_GetSlotList(unsigned char token_present, CK_SLOT_ID *ids, unsigned long *count)
 {
   ABI(count, abi_slot_list(token_present, ids, count));
@@ -81,10 +74,19 @@ EXPORT CK_RV C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO *info)
   ABI_SLOT(id, info, abi_token_info(id, info));
 }
 
+static CK_RV poll_slots(CK_SLOT_ID *slot, const void *reserved)
+{
+  ABI(slot && !reserved, abi_slot_event(slot));
+}
+
+/* Nobody is counted in while it waits, so that C_Finalize wakes it. */
 EXPORT CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
 {
-  (void)flags;
-  ABI(slot && !reserved, not_supported());
+  static const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+  CK_RV rv;
+  while ((rv = poll_slots(slot, reserved)) == CKR_NO_EVENT && !(flags & CKF_DONT_BLOCK))
+    nanosleep(&pause, NULL);
+  return rv;
 }
 
 EXPORT CK_RV C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE *types, unsigned long *count)
@@ -347,33 +349,86 @@ EXPORT CK_RV C_CancelFunction(CK_SESSION_HANDLE h)
   ABI_SESSION(h, true, hf_fail(HF_ERR_FUNCTION_NOT_PARALLEL, "no function runs in parallel"));
 }
 
-/* What this token does not offer: the session is checked, then CKR_FUNCTION_NOT_SUPPORTED. */
-#define ABI_NOT_SUPPORTED(name, ...)                  \
-  EXPORT CK_RV name(CK_SESSION_HANDLE h, __VA_ARGS__) \
-  {                                                   \
-    ABI_SESSION(h, true, not_supported());            \
-  }
+EXPORT CK_RV C_GetOperationState(CK_SESSION_HANDLE h, unsigned char *state, unsigned long *len)
+{
+  ABI_SESSION(h, len, op_state_save(s, state, len));
+}
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-typedef unsigned char byte;
-typedef unsigned long ulong_t;
+EXPORT CK_RV C_SetOperationState(CK_SESSION_HANDLE h, unsigned char *state, unsigned long len,
+                                 CK_OBJECT_HANDLE cipher_key, CK_OBJECT_HANDLE sign_key)
+{
+  ABI_SESSION(h, state && abi_bytes(state, len), op_state_restore(s, hf_slice(state, len), cipher_key, sign_key));
+}
 
-ABI_NOT_SUPPORTED(C_GetOperationState, byte *state, ulong_t *len)
-ABI_NOT_SUPPORTED(C_SetOperationState, byte *state, ulong_t len, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE auth_key)
-ABI_NOT_SUPPORTED(C_DigestKey, CK_OBJECT_HANDLE key)
-ABI_NOT_SUPPORTED(C_SignRecoverInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
-ABI_NOT_SUPPORTED(C_SignRecover, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_VerifyRecoverInit, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
-ABI_NOT_SUPPORTED(C_VerifyRecover, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_DigestEncryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_DecryptDigestUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_SignEncryptUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_DecryptVerifyUpdate, byte *in, ulong_t len, byte *out, ulong_t *out_len)
-ABI_NOT_SUPPORTED(C_WrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, byte *out, ulong_t *len)
-ABI_NOT_SUPPORTED(C_UnwrapKey, CK_MECHANISM *m, CK_OBJECT_HANDLE unwrapping, byte *in, ulong_t len, CK_ATTRIBUTE *tmpl,
-                  ulong_t count, CK_OBJECT_HANDLE *key)
-#pragma GCC diagnostic pop
+EXPORT CK_RV C_DigestKey(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE key)
+{
+  ABI_SESSION(h, true, op_digest_key(s, key));
+}
+
+EXPORT CK_RV C_SignRecoverInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+  ABI_SESSION(h, true, op_begin(s, OP_SIGN_RECOVER, m, key));
+}
+
+EXPORT CK_RV C_SignRecover(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                           unsigned long *out_len)
+{
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_run(s, OP_SIGN_RECOVER, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_VerifyRecoverInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+  ABI_SESSION(h, true, op_begin(s, OP_VERIFY_RECOVER, m, key));
+}
+
+EXPORT CK_RV C_VerifyRecover(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                             unsigned long *out_len)
+{
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_run(s, OP_VERIFY_RECOVER, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_DigestEncryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                                   unsigned long *out_len)
+{
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_encrypt_and(s, OP_DIGEST, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_DecryptDigestUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                                   unsigned long *out_len)
+{
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_decrypt_and(s, OP_DIGEST, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_SignEncryptUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                                 unsigned long *out_len)
+{
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_encrypt_and(s, OP_SIGN, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_DecryptVerifyUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
+                                   unsigned long *out_len)
+{
+  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len,
+             op_decrypt_and(s, OP_VERIFY, hf_slice(in, len), out, out_len));
+}
+
+EXPORT CK_RV C_WrapKey(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
+                       unsigned char *out, unsigned long *out_len)
+{
+  ABI_RESULT(h, out, out_len, m && out_len, op_wrap(s, m, wrapping, key, out, out_len));
+}
+
+EXPORT CK_RV C_UnwrapKey(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE unwrapping, unsigned char *in,
+                         unsigned long len, CK_ATTRIBUTE *tmpl, unsigned long count, CK_OBJECT_HANDLE *key)
+{
+  ABI_SESSION(h, m && key && abi_bytes(in, len) && abi_template(tmpl, count),
+              op_unwrap(s, m, unwrapping, hf_slice(in, len), tmpl, count, key));
+}
 
 static CK_RV delete_token(CK_SLOT_ID slot, char *dir, CK_ULONG dir_size)
 {

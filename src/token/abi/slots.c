@@ -2,6 +2,7 @@
 #include "token/abi/abi.h"
 
 #include "token/crypto.h"
+#include "token/mech/op_message.h"
 
 #include <time.h>
 
@@ -18,9 +19,9 @@ static void pad(unsigned char *field, size_t size, const char *text)
 
 #define PAD(field, text) pad(field, sizeof(field), text)
 
-hf_err abi_get_info(CK_INFO *info)
+hf_err abi_get_info(CK_INFO *info, CK_VERSION version)
 {
-  *info = (CK_INFO){ .cryptokiVersion = { CRYPTOKI_VERSION_MAJOR, CRYPTOKI_VERSION_MINOR }, .libraryVersion = release };
+  *info = (CK_INFO){ .cryptokiVersion = version, .libraryVersion = release };
   PAD(info->manufacturerID, manufacturer);
   PAD(info->libraryDescription, "Holdfast software HSM");
   return HF_OK;
@@ -36,6 +37,13 @@ hf_err abi_slot_list(bool present, CK_SLOT_ID *ids, CK_ULONG *count)
   if (ids && room < found)
     return hf_fail(HF_ERR_BUFFER_TOO_SMALL, "%lu slots where there is room for %lu", found, room);
   return HF_OK;
+}
+
+hf_err abi_slot_event(CK_SLOT_ID *ret_slot)
+{
+  bool any;
+  HF_TRY(library_next_event(&any, ret_slot));
+  return any ? HF_OK : hf_fail(HF_ERR_NO_EVENT, "no token came or went");
 }
 
 hf_err abi_slot_info(CK_SLOT_ID id, CK_SLOT_INFO *info)
@@ -54,6 +62,8 @@ hf_err abi_slot_info(CK_SLOT_ID id, CK_SLOT_INFO *info)
   return HF_OK;
 }
 
+static const CK_FLAGS features = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED | CKF_DUAL_CRYPTO_OPERATIONS;
+
 static CK_FLAGS tries_flags(const struct wrap *wrap, CK_FLAGS low, CK_FLAGS final, CK_FLAGS locked)
 {
   uint32_t tries = library_conf()->pin_tries;
@@ -67,7 +77,7 @@ static CK_FLAGS tries_flags(const struct wrap *wrap, CK_FLAGS low, CK_FLAGS fina
 
 static CK_FLAGS token_flags(const struct header *header)
 {
-  CK_FLAGS flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED | CKF_TOKEN_INITIALIZED;
+  CK_FLAGS flags = features | CKF_TOKEN_INITIALIZED;
   const struct wrap *user = &header->wraps[WRAP_USER], *so = &header->wraps[WRAP_SO];
   if (user->set)
     flags |= CKF_USER_PIN_INITIALIZED |
@@ -98,7 +108,7 @@ hf_err abi_token_info(CK_SLOT_ID id, CK_TOKEN_INFO *info)
     HF_TRY(token_settled_header(token, &header));
   }
   *info = (CK_TOKEN_INFO){
-    .flags = initialized ? token_flags(&header) : CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED,
+    .flags = initialized ? token_flags(&header) : features,
     .ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
     .ulSessionCount = sessions_open(slot, false),
     .ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
@@ -165,6 +175,7 @@ hf_err abi_mechanism_info(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_IN
   if (!mech)
     return hf_fail(HF_ERR_MECHANISM_INVALID, "mechanism 0x%lx", type);
   *info = mech->info;
+  info->flags |= message_flags(mech);
   return HF_OK;
 }
 
@@ -202,6 +213,8 @@ hf_err abi_open_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *ret_ha
   struct slot *slot;
   if (!(flags & CKF_SERIAL_SESSION))
     return hf_fail(HF_ERR_SESSION_PARALLEL, "slot %lu", id);
+  if (flags & CKF_ASYNC_SESSION)
+    return hf_fail(HF_ERR_SESSION_ASYNC_NOT_SUPPORTED, "slot %lu", id);
   HF_TRY(library_slot(id, &slot));
   return session_open(slot, flags & CKF_RW_SESSION, ret_handle);
 }

@@ -30,6 +30,15 @@ static const struct {
   [OP_DECAPSULATE] = { CKF_DECAPSULATE, CKA_DECAPSULATE, "CKA_DECAPSULATE", CKO_PRIVATE_KEY },
 };
 
+static enum op_kind known_kind(enum op_kind kind)
+{
+  static const enum op_kind known[OP_KINDS] = {
+    [OP_VERIFY_SIGNATURE] = OP_VERIFY, [OP_MESSAGE_ENCRYPT] = OP_ENCRYPT, [OP_MESSAGE_DECRYPT] = OP_DECRYPT,
+    [OP_MESSAGE_SIGN] = OP_SIGN,       [OP_MESSAGE_VERIFY] = OP_VERIFY,
+  };
+  return kind < OP_VERIFY_SIGNATURE ? kind : known[kind];
+}
+
 void op_free(struct op *op)
 {
   if (!crypto_gone()) {
@@ -192,13 +201,13 @@ static hf_err keep_param(struct op *op, const CK_MECHANISM *m)
 static hf_err prepare(struct session *session, enum op_kind kind, struct op *op, const CK_MECHANISM *m,
                       CK_OBJECT_HANDLE handle)
 {
-  op->kind = kind;
+  op->kind = known_kind(kind);
   op->mark = token_mark(session->token);
   if (kind != OP_DIGEST)
     HF_TRY(find_key(session, handle, &op->object));
   op->handle = handle;
   op->mech = mech_find(m->mechanism);
-  if (!op->mech || !(op->mech->info.flags & kinds[kind].mech_flag))
+  if (!op->mech || !(op->mech->info.flags & kinds[op->kind].mech_flag))
     return hf_fail(HF_ERR_MECHANISM_INVALID, "mechanism 0x%lx", m->mechanism);
   HF_TRY(keep_param(op, m));
   if (op->mech->digest)
@@ -206,14 +215,13 @@ static hf_err prepare(struct session *session, enum op_kind kind, struct op *op,
   return kind == OP_DIGEST ? prepare_digest(op, m) : prepare_key(session, op, m);
 }
 
-static hf_err make_ready(struct session *session, enum op_kind kind, struct op *op, const CK_MECHANISM *m,
-                         CK_OBJECT_HANDLE key)
+static hf_err make_ready(struct session *session, enum op_kind kind, const CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-  if (!still_prepared(session, op, m, key)) {
-    op_free(op);
-    HF_TRY(prepare(session, kind, op, m, key));
-  }
-  return op->mech->ops->set_param ? op->mech->ops->set_param(op, m) : HF_OK;
+  struct op *op = &session->ops[kind];
+  if (still_prepared(session, op, m, key))
+    return HF_OK;
+  op_free(op);
+  return prepare(session, kind, op, m, key);
 }
 
 static hf_err cancel(struct op *op)
@@ -224,6 +232,21 @@ static hf_err cancel(struct op *op)
   return HF_OK;
 }
 
+static hf_err begin(struct op *op, hf_err ready)
+{
+  if (hf_failed(ready)) {
+    op_free(op);
+    return ready;
+  }
+  op->updated = false;
+  op->started = false;
+  op->authenticated = false;
+  op->has_result = false;
+  op->message = false;
+  op->active = true;
+  return HF_OK;
+}
+
 hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
   struct op *op = &session->ops[kind];
@@ -231,17 +254,21 @@ hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *
     return cancel(op);
   if (op->active)
     return hf_fail(HF_ERR_OPERATION_ACTIVE, "session 0x%lx", session->handle);
-  hf_err e = make_ready(session, kind, op, m, key);
-  if (hf_failed(e)) {
-    op_free(op);
-    return e;
-  }
-  op->updated = false;
-  op->started = false;
-  op->authenticated = false;
-  op->has_result = false;
-  op->active = true;
-  return HF_OK;
+  hf_err e = make_ready(session, kind, m, key);
+  if (!hf_failed(e) && op->mech->ops->set_param)
+    e = op->mech->ops->set_param(op, m);
+  return begin(op, e);
+}
+
+hf_err op_begin_messages(struct session *session, enum op_kind kind, const CK_MECHANISM *m, CK_OBJECT_HANDLE key)
+{
+  struct op *op = &session->ops[kind];
+  if (!m)
+    return cancel(op);
+  if (op->active)
+    return hf_fail(HF_ERR_OPERATION_ACTIVE, "session 0x%lx", session->handle);
+  CK_MECHANISM bare = { .mechanism = m->mechanism };
+  return begin(op, make_ready(session, kind, &bare, key));
 }
 
 hf_err op_need_active(const struct session *session, enum op_kind kind)
@@ -342,9 +369,9 @@ hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, vo
   hf_err answer;
   HF_TRY(op_need_active(session, kind));
   HF_TRY(op_need_whole(op));
-  if (kinds[kind].crypts)
+  if (kinds[op->kind].crypts)
     return op_crypt_run(op, in, other, other_len);
-  if (kind != OP_VERIFY && answer_size(op, other, other_len, &answer))
+  if (op->kind != OP_VERIFY && answer_size(op, other, other_len, &answer))
     return answer;
   op->active = false;
   HF_TRY(start(op));
@@ -380,9 +407,9 @@ hf_err op_finish(struct session *session, enum op_kind kind, void *other, CK_ULO
   struct op *op = &session->ops[kind];
   hf_err answer;
   HF_TRY(op_need_active(session, kind));
-  if (kinds[kind].crypts)
+  if (kinds[op->kind].crypts)
     return op_crypt_finish(op, other, other_len);
-  if (kind != OP_VERIFY && answer_size(op, other, other_len, &answer))
+  if (op->kind != OP_VERIFY && answer_size(op, other, other_len, &answer))
     return answer;
   op->active = false;
   if (!op->updated)

@@ -20,6 +20,12 @@ enum op_kind {
   OP_DERIVE,
   OP_ENCAPSULATE,
   OP_DECAPSULATE,
+  /* Each beside the one that it is to its mechanism (see struct op): a session may have both. */
+  OP_VERIFY_SIGNATURE,
+  OP_MESSAGE_ENCRYPT,
+  OP_MESSAGE_DECRYPT,
+  OP_MESSAGE_SIGN,
+  OP_MESSAGE_VERIFY,
   OP_KINDS
 };
 
@@ -34,8 +40,10 @@ struct op {
   bool updated;       /* C_...Update was called */
   bool started;       /* what crypts is ready for the message */
   bool authenticated; /* the PIN was given for it (CKA_ALWAYS_AUTHENTICATE) */
+  bool message;       /* one of several messages has begun in parts */
   bool once;          /* its parameter points at more, so that no other operation can be known to have the same */
-  enum op_kind kind;
+  enum op_kind kind;  /* of those that mechanisms know: OP_ENCRYPT, not OP_MESSAGE_ENCRYPT */
+  uint64_t messages;  /* encrypted so far */
   const struct mech *mech;
   CK_OBJECT_HANDLE handle;
   struct object *object;  /* NULL of a digest */
@@ -69,6 +77,9 @@ bool op_encrypts(const struct op *op);
 
 /* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). */
 hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
+/* The same, but a parameter comes with each message, by ops->message_param: the one in mechanism is not looked at. */
+hf_err op_begin_messages(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism,
+                         CK_OBJECT_HANDLE key);
 /* in is the message; other is the signature to verify, or where the result goes with its room and size. A size query and
  * BUFFER_TOO_SMALL keep the operation; whatever else ends it. */
 hf_err op_run(struct session *session, enum op_kind kind, struct hf_slice in, void *other, CK_ULONG *other_len);
