@@ -118,7 +118,7 @@ static void test_lengths(void **state)
   assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_AES_ECB_ENCRYPT_DATA, &data, 8, base, 16, true, &key));
   assert_rv(CKR_MECHANISM_PARAM_INVALID,
             derive(h, CKM_EXTRACT_KEY_FROM_KEY, &first, sizeof(first), base, 1, true, &key));
-  data.string_data = NULL;
+  data.pData = NULL;
   assert_rv(CKR_MECHANISM_PARAM_INVALID, derive(h, CKM_XOR_BASE_AND_DATA, &data, sizeof(data), base, 0, true, &key));
 
   /* An AES key has 16, 24 or 32 bytes; SHA-1 makes 20. */

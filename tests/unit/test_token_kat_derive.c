@@ -154,14 +154,14 @@ static void make_number(struct made *made)
 
 static void make_aes_cbc(struct made *made)
 {
-  made->param.aes_cbc = (CK_AES_CBC_ENCRYPT_DATA_PARAMS){ .data_params = made->a.data, .length = made->a.len };
+  made->param.aes_cbc = (CK_AES_CBC_ENCRYPT_DATA_PARAMS){ .pData = made->a.data, .length = made->a.len };
   memcpy(made->param.aes_cbc.iv, made->b.data, 16);
   use(made, &made->param.aes_cbc, sizeof(made->param.aes_cbc));
 }
 
 static void make_des_cbc(struct made *made)
 {
-  made->param.des_cbc = (CK_DES_CBC_ENCRYPT_DATA_PARAMS){ .data_params = made->a.data, .length = made->a.len };
+  made->param.des_cbc = (CK_DES_CBC_ENCRYPT_DATA_PARAMS){ .pData = made->a.data, .length = made->a.len };
   memcpy(made->param.des_cbc.iv, made->b.data, 8);
   use(made, &made->param.des_cbc, sizeof(made->param.des_cbc));
 }

@@ -72,7 +72,7 @@ struct built {
 
 static void build_ctr(const struct kat *kat, struct built *b)
 {
-  b->param.ctr.counter_bits = kat->number;
+  b->param.ctr.ulCounterBits = kat->number;
   memcpy(b->param.ctr.cb, b->iv.data, 16);
 }
 

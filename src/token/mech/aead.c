@@ -75,8 +75,8 @@ static hf_err set_gcm(struct op *op, const CK_MECHANISM *m)
   CK_GCM_PARAMS params;
   size_t tag_len = 0;
   HF_TRY(op_param(op, m, "CK_GCM_PARAMS", &params, sizeof(params)));
-  HF_TRY(aead_gcm_tag(op, params.tag_bits, &tag_len));
-  return aead_set(op, hf_slice(params.iv_ptr, params.iv_len), hf_slice(params.aad_ptr, params.aad_len), tag_len);
+  HF_TRY(aead_gcm_tag(op, params.ulTagBits, &tag_len));
+  return aead_set(op, hf_slice(params.pIv, params.ulIvLen), hf_slice(params.pAAD, params.ulAADLen), tag_len);
 }
 
 static hf_err set_chacha(struct op *op, const CK_MECHANISM *m)

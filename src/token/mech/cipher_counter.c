@@ -29,10 +29,10 @@ static hf_err set_ctr(struct op *op, const CK_MECHANISM *m)
   struct cipher_state *s = op->state;
   CK_AES_CTR_PARAMS params;
   HF_TRY(op_param(op, m, "CK_AES_CTR_PARAMS", &params, sizeof(params)));
-  if (params.counter_bits == 0 || params.counter_bits > 8 * CTR_BLOCK)
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: a counter of %lu bits", op->mech->name, params.counter_bits);
+  if (params.ulCounterBits == 0 || params.ulCounterBits > 8 * CTR_BLOCK)
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: a counter of %lu bits", op->mech->name, params.ulCounterBits);
   memcpy(s->iv, params.cb, sizeof(s->iv));
-  s->limit = blocks_left(s->iv, (unsigned)params.counter_bits) * CTR_BLOCK;
+  s->limit = blocks_left(s->iv, (unsigned)params.ulCounterBits) * CTR_BLOCK;
   return HF_OK;
 }
 

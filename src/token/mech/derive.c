@@ -14,7 +14,7 @@ static hf_err prepare_data(struct op *op, const struct op_key *key, const CK_MEC
   struct hf_slice bytes;
   HF_TRY(kdf_keep(op, key, sizeof(data)));
   memcpy(&data, op->param, sizeof(data));
-  HF_TRY(kdf_bytes(op->mech, data.string_data, data.string_data_len, STRING_MAX, &bytes));
+  HF_TRY(kdf_bytes(op->mech, data.pData, data.ulLen, STRING_MAX, &bytes));
   return hf_buf_add(&kdf_of(op)->other, bytes.data, bytes.len);
 }
 

@@ -31,17 +31,17 @@ static hf_err take_data(const struct op *op, const uint8_t **ret_iv, struct hf_s
   if (op->param_len == sizeof(CK_KEY_DERIVATION_STRING_DATA)) {
     CK_KEY_DERIVATION_STRING_DATA params;
     memcpy(&params, op->param, sizeof(params));
-    data = params.string_data;
-    len = params.string_data_len;
+    data = params.pData;
+    len = params.ulLen;
   } else if (op->param_len == sizeof(CK_AES_CBC_ENCRYPT_DATA_PARAMS)) {
     CK_AES_CBC_ENCRYPT_DATA_PARAMS params;
     memcpy(&params, op->param, sizeof(params));
-    data = params.data_params;
+    data = params.pData;
     len = params.length;
   } else {
     CK_DES_CBC_ENCRYPT_DATA_PARAMS params;
     memcpy(&params, op->param, sizeof(params));
-    data = params.data_params;
+    data = params.pData;
     len = params.length;
   }
   return kdf_bytes(op->mech, data, len, DATA_MAX, ret_data);

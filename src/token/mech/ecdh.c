@@ -117,7 +117,7 @@ static hf_err set_cofactor(struct op *op, const EVP_PKEY *key)
 
 static struct ecdh_kdf kdf_of_params(const CK_ECDH1_DERIVE_PARAMS *params)
 {
-  return (struct ecdh_kdf){ params->kdf, hf_slice(params->shared_data, params->shared_data_len) };
+  return (struct ecdh_kdf){ params->kdf, hf_slice(params->pSharedData, params->ulSharedDataLen) };
 }
 
 static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
@@ -130,7 +130,7 @@ static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANIS
   struct ecdh_kdf kdf = kdf_of_params(&params);
   struct hf_slice point;
   HF_TRY(ecdh_check_kdf(op->mech, &kdf));
-  HF_TRY(kdf_bytes(op->mech, params.public_data, params.public_data_len, POINT_MAX, &point));
+  HF_TRY(kdf_bytes(op->mech, params.pPublicData, params.ulPublicDataLen, POINT_MAX, &point));
   op->once = true;
   HF_TRY(op_key_ctx(op, key->pkey));
   HF_TRY(set_cofactor(op, key->pkey));
