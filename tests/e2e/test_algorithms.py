@@ -129,7 +129,7 @@ def test_import(hf, run, token, workdir, verify, genpkey):
 
 @pytest.mark.modules("ours")
 def test_import_of_a_curve_that_is_not_offered(hf, run, token):
-    run(["openssl", "genpkey", "-algorithm", "ED448", "-out", "file.key"])
+    run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp160r1", "-out", "file.key"])
     result = hf("key", "import", "file.key", "--token", token.label, "--label", "key", code=1)
     assert "the curve is not supported" in result.stderr and "P-521 or Ed25519" in result.stderr
 
