@@ -179,6 +179,8 @@ static hf_err parse_file(mechanism_of_fn mechanism_of, struct token_conf *conf)
 {
   HF_CLEANUP(hf_buf_free) struct hf_buf text = HF_BUF(CONF_MAX);
   hf_err e = hf_file_read(conf->path, &text);
+  if (e.code == HF_ERR_NO_MEMORY)
+    return e;
   if (hf_failed(e))
     return hf_fail(HF_ERR_CONFIG, "the token's configuration: %s", hf_err_context());
   return conf_parse(&text, mechanism_of, conf);

@@ -4,6 +4,7 @@
 #include <argon2.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <stdatomic.h>
@@ -61,17 +62,74 @@ static void free_all(void)
   OSSL_LIB_CTX_free(crypto.ctx);
 }
 
-/* What this libcrypto lacks stays NULL. */
-static void fetch_all(void)
+bool crypto_out_of_memory(void)
 {
+  bool out = false;
+  for (unsigned long error; (error = ERR_get_error()) != 0;)
+    out |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+  return out;
+}
+
+/* The queue has 16 places: what is looked for and not there must not push the program's own errors out. */
+bool crypto_probe_begin(void)
+{
+  bool queue_is_ours = ERR_peek_error() == 0;
   ERR_set_mark();
-  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.mds); i++)
-    crypto.mds[i] = EVP_MD_fetch(crypto.ctx, md_names[i], NULL);
-  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.ciphers); i++)
-    crypto.ciphers[i] = EVP_CIPHER_fetch(crypto.ctx, cipher_names[i], NULL);
-  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.macs); i++)
-    crypto.macs[i] = EVP_MAC_fetch(crypto.ctx, mac_names[i], NULL);
+  return queue_is_ours;
+}
+
+bool crypto_probe_end(bool queue_is_ours, bool found)
+{
+  bool out_of_memory = !found && queue_is_ours && crypto_out_of_memory();
   ERR_pop_to_mark();
+  return !out_of_memory;
+}
+
+/* What this libcrypto lacks stays NULL. False where memory ran out. */
+static bool fetch_all(void)
+{
+  bool ours, enough = true;
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.mds); i++) {
+    ours = crypto_probe_begin();
+    crypto.mds[i] = EVP_MD_fetch(crypto.ctx, md_names[i], NULL);
+    enough &= crypto_probe_end(ours, crypto.mds[i]);
+  }
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.ciphers); i++) {
+    ours = crypto_probe_begin();
+    crypto.ciphers[i] = EVP_CIPHER_fetch(crypto.ctx, cipher_names[i], NULL);
+    enough &= crypto_probe_end(ours, crypto.ciphers[i]);
+  }
+  for (size_t i = 0; i < HF_ARRAY_LEN(crypto.macs); i++) {
+    ours = crypto_probe_begin();
+    crypto.macs[i] = EVP_MAC_fetch(crypto.ctx, mac_names[i], NULL);
+    enough &= crypto_probe_end(ours, crypto.macs[i]);
+  }
+  return enough;
+}
+
+/*
+ * libcrypto looks at all algorithms of a kind when one is first wanted, and where memory runs out just then, it takes them for missing
+ * ever after. So every kind is wanted here, where a failure is C_Initialize's, and nothing is left of it.
+ */
+static bool know_all_kinds(void)
+{
+  uint8_t byte;
+  EVP_KEYMGMT *keys = EVP_KEYMGMT_fetch(crypto.ctx, "EC", NULL);
+  EVP_SIGNATURE *signature = EVP_SIGNATURE_fetch(crypto.ctx, "ECDSA", NULL);
+  EVP_KEYEXCH *exchange = EVP_KEYEXCH_fetch(crypto.ctx, "ECDH", NULL);
+  EVP_ASYM_CIPHER *cipher = EVP_ASYM_CIPHER_fetch(crypto.ctx, "RSA", NULL);
+  EVP_KEM *kem = EVP_KEM_fetch(crypto.ctx, "RSA", NULL);
+  EVP_KDF *kdf = EVP_KDF_fetch(crypto.ctx, "HKDF", NULL);
+  bool known = keys && signature && exchange && cipher && kem && kdf &&
+               RAND_bytes_ex(crypto.ctx, &byte, sizeof(byte), 0) == 1 &&
+               RAND_priv_bytes_ex(crypto.ctx, &byte, sizeof(byte), 0) == 1;
+  EVP_KEYMGMT_free(keys);
+  EVP_SIGNATURE_free(signature);
+  EVP_KEYEXCH_free(exchange);
+  EVP_ASYM_CIPHER_free(cipher);
+  EVP_KEM_free(kem);
+  EVP_KDF_free(kdf);
+  return known;
 }
 
 hf_err crypto_start(void)
@@ -83,14 +141,14 @@ hf_err crypto_start(void)
   crypto.ctx = OSSL_LIB_CTX_new();
   if (crypto.ctx)
     crypto.provider = OSSL_PROVIDER_load(crypto.ctx, "default");
-  if (crypto.provider)
-    fetch_all();
+  bool enough = crypto.provider && fetch_all() && know_all_kinds();
   crypto.gcm = crypto_cipher("AES-256-GCM");
   crypto.hmac = crypto_mac_alg("HMAC");
   crypto.sha256 = crypto_md("SHA256");
-  if (crypto.gcm && crypto.hmac && crypto.sha256)
+  if (enough && crypto.gcm && crypto.hmac && crypto.sha256)
     return HF_OK;
-  hf_err e = crypto_fail(HF_ERR_INTERNAL, "loading libcrypto's default provider");
+  hf_err e = crypto.provider && !enough ? hf_fail(HF_ERR_NO_MEMORY, "loading libcrypto's algorithms")
+                                        : crypto_fail(HF_ERR_FUNCTION_FAILED, "loading libcrypto's default provider");
   free_all();
   return e;
 }
@@ -140,7 +198,7 @@ hf_err crypto_fail(enum hf_code code, const char *doing)
   unsigned long error = ERR_peek_error();
   if (error)
     ERR_error_string_n(error, reason, sizeof(reason));
-  return hf_fail(code, "%s: %s", doing, reason);
+  return hf_fail(ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE ? HF_ERR_NO_MEMORY : code, "%s: %s", doing, reason);
 }
 
 hf_err crypto_random(void *ret_data, size_t len)
@@ -191,8 +249,11 @@ hf_err crypto_open(const uint8_t *key, struct hf_slice aad, struct hf_slice seal
   HF_CLEANUP(free_cipher_ctx) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
   int len;
   if (!ctx || !gcm_run(ctx, key, sealed.data, aad, cipher, room, 0) ||
-      EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) != 1 ||
-      EVP_CipherFinal_ex(ctx, room + cipher.len, &len) != 1) {
+      EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) != 1) {
+    hf_wipe(room, cipher.len);
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, "opening a sealed value");
+  }
+  if (EVP_CipherFinal_ex(ctx, room + cipher.len, &len) != 1) {
     hf_wipe(room, cipher.len);
     return hf_fail(HF_ERR_TOKEN_STORE, "a sealed value was changed");
   }

@@ -51,4 +51,12 @@ hf_err crypto_stretch(struct hf_slice pin, const uint8_t salt[CRYPTO_SALT_BYTES]
 /* An error of libcrypto's: its first reason goes into the context. */
 hf_err crypto_fail(enum hf_code code, const char *doing);
 
+/* Around a look whether libcrypto has something, which may be missing. The end yields false where memory ran out instead, as far as that
+ * can be seen beside the program's own errors. */
+bool crypto_probe_begin(void);
+bool crypto_probe_end(bool begun, bool found);
+
+/* Whether memory ran out is among libcrypto's reasons since the queue was empty; empties it. */
+bool crypto_out_of_memory(void);
+
 #endif

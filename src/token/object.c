@@ -90,7 +90,13 @@ static hf_err decode_key(struct object *object, const struct seal *seal)
     return HF_OK;
   HF_CLEANUP(attrs_free) struct attrs secret = ATTRS_EMPTY;
   HF_TRY(object_secret(object, seal, &secret));
-  return key_decode(object->kind, &object->attrs, &secret, &object->key);
+  HF_TRY(key_decode(object->kind, &object->attrs, &secret, &object->key));
+  /* Memory ran out when libcrypto measured it; it would keep that for good. */
+  if (EVP_PKEY_get_bits(object->key) > 0)
+    return HF_OK;
+  EVP_PKEY_free(object->key);
+  object->key = NULL;
+  return hf_fail(HF_ERR_NO_MEMORY, "a key");
 }
 
 hf_err object_key(struct object *object, const struct seal *seal, EVP_PKEY **ret_key)

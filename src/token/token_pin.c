@@ -64,9 +64,11 @@ hf_err token_unwrap(const struct header *header, unsigned which, struct hf_slice
   HF_CLEANUP(hf_buf_free) struct hf_buf aad = HF_BUF(TOKEN_UUID_BYTES + 1);
   HF_CLEANUP(hf_buf_free) struct hf_buf master = HF_BUF(MASTER_BYTES);
   HF_TRY(wrap_aad(header->uuid, which, &aad));
-  if (hf_failed(crypto_open(hf_secret_data(kek), hf_slice(aad.data, aad.len),
-                            hf_slice(wrap->sealed, sizeof(wrap->sealed)), &master)))
+  hf_err e = crypto_open(hf_secret_data(kek), hf_slice(aad.data, aad.len), hf_slice(wrap->sealed, sizeof(wrap->sealed)),
+                         &master);
+  if (e.code == HF_ERR_TOKEN_STORE)
     return token_wrong_pin(header, which);
+  HF_TRY(e);
   return keys_of_master(master.data, ret_keys);
 }
 

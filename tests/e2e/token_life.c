@@ -168,6 +168,7 @@ static void after_cleanup(void)
   need_rv(CKR_CRYPTOKI_NOT_INITIALIZED, first.f->C_GetInfo(&info), "C_GetInfo after OPENSSL_cleanup");
   need_rv(CKR_CRYPTOKI_NOT_INITIALIZED, sign(&first), "C_Sign after OPENSSL_cleanup");
   finalize_late();
+  need(first.f->C_Initialize(NULL) != CKR_OK, "C_Initialize after OPENSSL_cleanup");
 }
 
 static atomic_bool stop;

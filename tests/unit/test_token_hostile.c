@@ -4,6 +4,7 @@
 
 #include "token_calls.h"
 
+#include <openssl/err.h>
 #include <sys/mman.h>
 
 enum { ROOM = 4096, DIGEST_BYTES = 32 };
@@ -437,6 +438,30 @@ static void test_parameters(void **state)
   assert_ok(C_SignInit(h, &ecdsa, good.key.private));
 }
 
+/* OpenSSL's errors are the program's own: none is added, none is taken. */
+static void test_error_queue(void **state)
+{
+  (void)state;
+  CK_MECHANISM ecdsa = { CKM_ECDSA, NULL, 0 };
+  CK_BYTE digest[DIGEST_BYTES] = { 0 }, signature[64] = { 0 };
+  ERR_clear_error();
+  for (int round = 0; round < 2; round++) {
+    unsigned long own = ERR_peek_last_error();
+    assert_ok(C_VerifyInit(good.session, &ecdsa, good.key.public));
+    assert_rv(CKR_SIGNATURE_INVALID, C_Verify(good.session, digest, sizeof(digest), signature, sizeof(signature)));
+    assert_ok(C_Finalize(NULL));
+    assert_ok(C_Initialize(NULL));
+    assert_int_equal(own, ERR_peek_last_error());
+    good.session = rig_open_session(rig_first_slot(), CKF_RW_SESSION);
+    assert_ok(rig_login(good.session, CKU_USER, USER_PIN));
+    CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+    CK_ATTRIBUTE tmpl = { CKA_CLASS, &class, sizeof(class) };
+    assert_int_equal(1, rig_find(good.session, &tmpl, 1, &good.key.public));
+    ERR_raise(ERR_LIB_USER, 1);
+  }
+  ERR_clear_error();
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -451,6 +476,7 @@ int main(void)
     HOSTILE_TEST(test_handles),
     HOSTILE_TEST(test_room),
     HOSTILE_TEST(test_parameters),
+    HOSTILE_TEST(test_error_queue),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

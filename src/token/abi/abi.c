@@ -12,17 +12,29 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static _Thread_local hf_err last;
+/* Nobody's errors were in libcrypto's queue when the call began. */
+static _Thread_local bool queue_is_ours;
 
 hf_err abi_enter(void)
 {
   HF_TRY(library_enter());
+  queue_is_ours = ERR_peek_error() == 0;
   ERR_set_mark();
   return HF_OK;
+}
+
+/* libcrypto says no when it has no memory, too: to a signature that is good, to a key, to a parameter. */
+static hf_err true_reason(hf_err e)
+{
+  if (hf_failed(e) && e.code != HF_ERR_NO_MEMORY && queue_is_ours && crypto_out_of_memory())
+    return hf_fail(HF_ERR_NO_MEMORY, "libcrypto");
+  return e;
 }
 
 CK_RV abi_leave(bool entered, hf_err e)
 {
   if (entered) {
+    e = true_reason(e);
     ERR_pop_to_mark();
     library_leave();
   }
@@ -49,8 +61,13 @@ static hf_err check_initialize_args(const CK_C_INITIALIZE_ARGS *args)
 EXPORT CK_RV C_Initialize(void *args)
 {
   hf_err e = check_initialize_args(args);
-  if (!hf_failed(e))
-    e = library_initialize();
+  if (!hf_failed(e) && crypto_gone())
+    e = hf_fail(HF_ERR_FUNCTION_FAILED, "libcrypto is gone: the process is about to end");
+  if (hf_failed(e))
+    return abi_leave(false, e);
+  ERR_set_mark();
+  e = library_initialize();
+  ERR_pop_to_mark();
   return abi_leave(false, e);
 }
 

@@ -97,7 +97,10 @@ hf_err ecdh_agree(const struct mech *mech, EVP_PKEY_CTX *ctx, const struct ecdh_
 static hf_err set_peer(struct op *op, struct hf_slice point)
 {
   EVP_PKEY *peer = NULL;
-  if (hf_failed(key_peer(object_attrs(op->object), point, &peer)))
+  hf_err e = key_peer(object_attrs(op->object), point, &peer);
+  if (e.code == HF_ERR_NO_MEMORY)
+    return e;
+  if (hf_failed(e))
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: the other side's point is none of the key's curve",
                    op->mech->name);
   int rc = EVP_PKEY_derive_set_peer(op->key_ctx, peer);

@@ -38,10 +38,15 @@ static const struct {
   { CKM_SHA3_512, CKG_MGF1_SHA3_512, "SHA3-512" },
 };
 
-static bool can_be_used(const struct token_conf *conf, const struct mech *mech)
+static hf_err can_be_used(const struct token_conf *conf, const struct mech *mech, bool *ret_can)
 {
-  return conf_allows(conf, mech->type) && (!mech->digest || crypto_md(mech->digest)) &&
-         (!mech->ops->available || mech->ops->available(mech));
+  bool begun = crypto_probe_begin();
+  bool can = conf_allows(conf, mech->type) && (!mech->digest || crypto_md(mech->digest)) &&
+             (!mech->ops->available || mech->ops->available(mech));
+  if (!crypto_probe_end(begun, can))
+    return hf_fail(HF_ERR_NO_MEMORY, "%s", mech->name);
+  *ret_can = can;
+  return HF_OK;
 }
 
 static int by_type(const void *a, const void *b)
@@ -55,7 +60,9 @@ hf_err mech_start(const struct token_conf *conf)
   usable.count = 0;
   for (size_t i = 0; i < HF_ARRAY_LEN(tables); i++) {
     for (size_t k = 0; k < tables[i]->count; k++) {
-      const struct mech *mech = can_be_used(conf, &tables[i]->rows[k]) ? simulation_mech(&tables[i]->rows[k]) : NULL;
+      bool can = false;
+      HF_TRY(can_be_used(conf, &tables[i]->rows[k], &can));
+      const struct mech *mech = can ? simulation_mech(&tables[i]->rows[k]) : NULL;
       if (!mech)
         continue;
       if (usable.count == MECHS_MAX)
