@@ -8,12 +8,14 @@
 
 #include "token/object.h"
 
+#define ENTRY_BUILT_IN (~(CK_SESSION_HANDLE)0)
+
 struct entry {
   CK_OBJECT_HANDLE handle; /* 0: free */
   uint32_t generation;
   uint32_t next;           /* in the bucket, or the free list; NO_ENTRY ends it */
   uint64_t id;             /* the object's, in the store or among the session objects */
-  CK_SESSION_HANDLE owner; /* the session that made it; 0 for a token object */
+  CK_SESSION_HANDLE owner; /* the session that made it; 0 for a token object, ENTRY_BUILT_IN for the token's own */
   bool private;
   uint64_t seen;         /* store_changes when object was last compared with the store */
   struct object *object; /* NULL until somebody looks */

@@ -79,6 +79,11 @@ const struct attrs *object_attrs(const struct object *object)
   return &object->attrs;
 }
 
+size_t object_size(const struct object *object)
+{
+  return object->bytes.len;
+}
+
 hf_err object_secret(const struct object *object, const struct seal *seal, struct attrs *ret_secret)
 {
   return record_unseal(seal, object->id, &object->record, RECORD_SECRET, &ret_secret->rows);

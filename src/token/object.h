@@ -25,6 +25,9 @@ bool object_private(const struct object *object);
 struct kind object_kind(const struct object *object);
 const struct attrs *object_attrs(const struct object *object);
 
+/* Bytes of its record: what it takes in the store. */
+size_t object_size(const struct object *object);
+
 /* Appends the key material's attributes in the clear. */
 hf_err object_secret(const struct object *object, const struct seal *seal, struct attrs *ret_secret);
 

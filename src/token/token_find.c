@@ -133,10 +133,33 @@ static hf_err search_session(struct search *search)
   struct handles *handles = &search->token->handles;
   for (uint32_t i = 0; i < handles->capacity; i++) {
     const struct entry *entry = &handles->entries[i];
-    if (entry->handle && entry->owner && visible(search->token, entry->private) && matches(search, entry->object))
+    if (entry->handle && entry->owner && entry->owner != ENTRY_BUILT_IN && visible(search->token, entry->private) &&
+        matches(search, entry->object))
       HF_TRY(add_found(search, entry->handle));
   }
   return HF_OK;
+}
+
+static hf_err search_profiles(struct search *search)
+{
+  for (size_t i = 0; i < TOKEN_PROFILES; i++) {
+    struct entry *entry;
+    HF_TRY(token_profile(search->token, i, &entry));
+    if (entry && matches(search, entry->object))
+      HF_TRY(add_found(search, entry->handle));
+  }
+  return HF_OK;
+}
+
+static hf_err search_objects(struct search *search)
+{
+  struct hf_slice where;
+  bool anywhere = !attrs_get(&search->wanted, CKA_TOKEN, &where), in_store = attrs_true(&search->wanted, CKA_TOKEN);
+  if (attrs_ulong(&search->wanted, CKA_CLASS, CKO_DATA) == CKO_PROFILE)
+    return search_profiles(search);
+  if (anywhere || in_store)
+    HF_TRY(search_store(search));
+  return anywhere || !in_store ? search_session(search) : HF_OK;
 }
 
 static hf_err take_template(struct search *search, const CK_ATTRIBUTE *tmpl, CK_ULONG count)
@@ -155,7 +178,6 @@ hf_err token_find(struct token *token, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
                   size_t *ret_count)
 {
   HF_CLEANUP(search_free) struct search search = { .token = token, .wanted = ATTRS_EMPTY };
-  struct hf_slice where;
   hf_err e = take_template(&search, tmpl, count);
   /* An attribute that no object can have matches nothing. */
   if (e.code == HF_ERR_ATTRIBUTE_TYPE_INVALID) {
@@ -166,11 +188,7 @@ hf_err token_find(struct token *token, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
   HF_TRY(e);
   TOKEN_LOCK(token);
   HF_TRY(token_refresh(token));
-  bool anywhere = !attrs_get(&search.wanted, CKA_TOKEN, &where);
-  if (anywhere || attrs_true(&search.wanted, CKA_TOKEN))
-    HF_TRY(search_store(&search));
-  if (anywhere || !attrs_true(&search.wanted, CKA_TOKEN))
-    HF_TRY(search_session(&search));
+  HF_TRY(search_objects(&search));
   *ret_handles = HF_TAKE(search.found);
   *ret_count = search.count;
   return HF_OK;

@@ -79,7 +79,7 @@ hf_err token_object(struct token *token, CK_OBJECT_HANDLE handle, struct object 
   TOKEN_LOCK(token);
   HF_TRY(get_object(token, handle, &entry));
   *ret_object = object_ref(entry->object);
-  *ret_is_token_object = !entry->owner;
+  *ret_is_token_object = !entry->owner || entry->owner == ENTRY_BUILT_IN;
   return HF_OK;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What token.c, token_pin.c, token_tries.c, token_objects.c and token_find.c share. */
+/* What token.c, token_pin.c, token_tries.c, token_objects.c, token_profiles.c and token_find.c share. */
 #ifndef HF_TOKEN_TOKEN_PRIVATE_H
 #define HF_TOKEN_TOKEN_PRIVATE_H
 
@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+enum { TOKEN_PROFILES = 4 };
 
 struct token {
   char dir[PATH_MAX];
@@ -20,7 +22,8 @@ struct token {
   _Atomic uint64_t local; /* see struct token_mark */
   uint64_t next_session_object;
   struct handles handles;
-  struct simulated *simulated; /* NULL: it is not */
+  CK_OBJECT_HANDLE profiles[TOKEN_PROFILES]; /* of the objects that say them, once somebody looked */
+  struct simulated *simulated;               /* NULL: it is not */
 };
 
 static inline void token_unlockp(pthread_mutex_t **lock)
@@ -45,6 +48,9 @@ hf_err token_update_entry(struct token *token, struct entry *entry, const struct
 
 /* An object's record by its id; *ret_found tells. */
 hf_err token_read_object(struct store_txn *txn, uint64_t id, bool *ret_found, struct hf_slice *ret_bytes);
+
+/* With the lock held: the object that says the i-th profile; NULL where it does not hold. Valid until the handles change. */
+hf_err token_profile(struct token *token, size_t i, struct entry **ret_entry);
 
 /* With the lock held: forgets the login and all private objects. */
 void token_forget_login(struct token *token);

@@ -196,11 +196,79 @@ static void test_domain_parameters(void **state)
   assert_int_equal(3, bits);
 }
 
+static void test_profiles(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  CK_OBJECT_CLASS class = CKO_PROFILE;
+  CK_ULONG id = CKP_AUTHENTICATION_TOKEN, read;
+  CK_BBOOL token = CK_FALSE;
+  CK_OBJECT_HANDLE found[8], one = 0, again = 0, copy;
+  CK_ULONG count;
+  CK_ATTRIBUTE tmpl[] = { { CKA_CLASS, &class, sizeof(class) }, { CKA_PROFILE_ID, &id, sizeof(id) } };
+  assert_ok(C_Logout(h)); /* for anyone to see */
+  assert_ok(C_FindObjectsInit(h, tmpl, 1));
+  assert_ok(C_FindObjects(h, found, 8, &count));
+  assert_ok(C_FindObjectsFinal(h));
+  assert_true(count >= 3);
+  for (CK_ULONG i = 0; i < count; i++) {
+    assert_int_equal(sizeof(read), read_attr(h, found[i], CKA_PROFILE_ID, &read, sizeof(read)));
+    assert_int_equal(1, read_attr(h, found[i], CKA_TOKEN, &token, 1));
+    assert_int_equal(CK_TRUE, token);
+  }
+  assert_int_equal(CKP_BASELINE_PROVIDER, 1);
+  assert_int_equal(1, rig_find(h, tmpl, 2, &one));
+  assert_int_equal(1, rig_find(h, tmpl, 2, &again));
+  assert_int_equal(one, again);
+  id = CKP_COMPLETE_PROVIDER;
+  assert_int_equal(0, rig_find(h, tmpl, 2, NULL));
+  assert_int_equal(0, rig_find(h, NULL, 0, NULL)); /* unasked, it is not shown */
+  CK_ATTRIBUTE label = { CKA_LABEL, utf8("mine"), 4 };
+  assert_rv(CKR_ACTION_PROHIBITED, C_SetAttributeValue(h, one, &label, 1));
+  assert_rv(CKR_ACTION_PROHIBITED, C_DestroyObject(h, one));
+  assert_rv(CKR_ACTION_PROHIBITED, C_CopyObject(h, one, NULL, 0, &copy));
+  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, C_CreateObject(h, tmpl, 2, &copy));
+  assert_ok(C_CloseSession(h)); /* whoever looked first */
+  h = rig_open_session(rig_first_slot(), 0);
+  assert_int_equal(sizeof(read), read_attr(h, one, CKA_PROFILE_ID, &read, sizeof(read)));
+}
+
+static void test_copies_and_sizes(void **state)
+{
+  (void)state;
+  static const CK_BYTE zeros[32];
+  CK_SESSION_HANDLE h = rig_user_session();
+  CK_OBJECT_HANDLE key, copy, large;
+  CK_BYTE id[64], copy_id[64];
+  CK_ULONG size, larger;
+  CK_BBOOL value;
+  CK_ATTRIBUTE extractable = { CKA_EXTRACTABLE, &yes, 1 }, fixed = { CKA_EXTRACTABLE, &no, 1 },
+               label = { CKA_LABEL, utf8("a copy"), 6 }, local = { CKA_LOCAL, &yes, 1 },
+               of_value = { CKA_VALUE, (void *)(uintptr_t)zeros, 16 }, frozen = { CKA_MODIFIABLE, &no, 1 };
+  assert_ok(create_secret(h, CKK_AES, zeros, 16, extractable, &key));
+  assert_ok(C_CopyObject(h, key, (CK_ATTRIBUTE[]){ fixed, label, frozen }, 3, &copy));
+  assert_int_equal(1, read_attr(h, copy, CKA_EXTRACTABLE, &value, 1));
+  assert_int_equal(CK_FALSE, value);
+  CK_ULONG len = read_attr(h, key, CKA_UNIQUE_ID, id, sizeof(id));
+  assert_int_equal(len, read_attr(h, copy, CKA_UNIQUE_ID, copy_id, sizeof(copy_id)));
+  assert_memory_not_equal(id, copy_id, len);
+  assert_rv(CKR_ACTION_PROHIBITED, C_SetAttributeValue(h, copy, &label, 1));
+  assert_rv(CKR_ATTRIBUTE_READ_ONLY, C_CopyObject(h, copy, &extractable, 1, &large));
+  assert_rv(CKR_ATTRIBUTE_READ_ONLY, C_CopyObject(h, key, &local, 1, &large));
+  assert_rv(CKR_ATTRIBUTE_READ_ONLY, C_CopyObject(h, key, &of_value, 1, &large));
+  assert_ok(create_secret(h, CKK_GENERIC_SECRET, zeros, 32, extractable, &large));
+  assert_ok(C_GetObjectSize(h, key, &size));
+  assert_ok(C_GetObjectSize(h, large, &larger));
+  assert_int_equal(size + 16, larger);
+  assert_rv(CKR_OBJECT_HANDLE_INVALID, C_GetObjectSize(h, large + 1, &larger));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_secret_keys), RIG_TEST(test_check_value),  RIG_TEST(test_public_key_info),
-    RIG_TEST(test_arrays),      RIG_TEST(test_certificates), RIG_TEST(test_domain_parameters),
+    RIG_TEST(test_secret_keys), RIG_TEST(test_check_value),      RIG_TEST(test_public_key_info),
+    RIG_TEST(test_arrays),      RIG_TEST(test_certificates),     RIG_TEST(test_domain_parameters),
+    RIG_TEST(test_profiles),    RIG_TEST(test_copies_and_sizes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,10 +63,10 @@ static CK_RV unwrap(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE unwra
   return C_UnwrapKey(h, m, unwrapping, in, len, tmpl, 4, key);
 }
 
-static void assert_same_value(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE a, CK_OBJECT_HANDLE b)
+static void assert_same(CK_SESSION_HANDLE h, CK_ATTRIBUTE_TYPE type, CK_OBJECT_HANDLE a, CK_OBJECT_HANDLE b)
 {
-  CK_BYTE x[64], y[64];
-  CK_ATTRIBUTE of_a = { CKA_VALUE, x, sizeof(x) }, of_b = { CKA_VALUE, y, sizeof(y) };
+  CK_BYTE x[1024], y[1024];
+  CK_ATTRIBUTE of_a = { type, x, sizeof(x) }, of_b = { type, y, sizeof(y) };
   assert_ok(C_GetAttributeValue(h, a, &of_a, 1));
   assert_ok(C_GetAttributeValue(h, b, &of_b, 1));
   assert_int_equal(of_a.ulValueLen, of_b.ulValueLen);
@@ -103,7 +103,7 @@ static void test_secret_keys(void **state)
     CK_ATTRIBUTE length = { CKA_VALUE_LEN, &cases[i].len, sizeof(CK_ULONG) };
     assert_ok(unwrap(h, &cases[i].m, wrapping, out, len, &secret_class, cases[i].type,
                      cases[i].says_length ? length : LABEL, &back));
-    assert_same_value(h, key, back);
+    assert_same(h, CKA_VALUE, key, back);
     CK_ULONG more = 64;
     length.pValue = &more;
     if (cases[i].type != CKK_DES3)
@@ -127,6 +127,7 @@ static void test_private_keys(void **state)
 {
   (void)state;
   static CK_BYTE p256[] = { 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 }, ed25519[] = { 6, 3, 0x2b, 0x65, 0x70 };
+  static CK_BYTE x25519[] = { 6, 3, 0x2b, 0x65, 0x6e };
   static CK_ULONG bits = 2048;
   struct {
     CK_MECHANISM_TYPE generate, sign;
@@ -136,6 +137,7 @@ static void test_private_keys(void **state)
     { CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_SHA256_RSA_PKCS, CKK_RSA, { CKA_MODULUS_BITS, &bits, sizeof(bits) } },
     { CKM_EC_KEY_PAIR_GEN, CKM_ECDSA_SHA256, CKK_EC, { CKA_EC_PARAMS, p256, sizeof(p256) } },
     { CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA, CKK_EC_EDWARDS, { CKA_EC_PARAMS, ed25519, sizeof(ed25519) } },
+    { CKM_EC_MONTGOMERY_KEY_PAIR_GEN, 0, CKK_EC_MONTGOMERY, { CKA_EC_PARAMS, x25519, sizeof(x25519) } },
   };
   CK_SESSION_HANDLE h = rig_user_session();
   CK_OBJECT_HANDLE wrapping = create(h, CKK_AES, 32, LABEL, LABEL);
@@ -149,10 +151,38 @@ static void test_private_keys(void **state)
     for (size_t k = 0; k < sizeof(mechs) / sizeof(mechs[0]); k++) {
       CK_ULONG len = wrap(h, &mechs[k], wrapping, private, out);
       assert_ok(unwrap(h, &mechs[k], wrapping, out, len, &private_class, cases[i].type, LABEL, &back));
-      assert_pair(h, cases[i].sign, back, public);
+      if (cases[i].sign)
+        assert_pair(h, cases[i].sign, back, public);
+      assert_same(h, CKA_PUBLIC_KEY_INFO, private, back);
       CK_KEY_TYPE other = cases[i].type == CKK_RSA ? CKK_EC : CKK_RSA;
       assert_rv(CKR_WRAPPED_KEY_INVALID, unwrap(h, &mechs[k], wrapping, out, len, &private_class, other, LABEL, &back));
     }
+  }
+}
+
+/* Domain parameters, generated and taken from their object into the templates of key pairs. */
+static void test_keys_with_domain_parameters(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  CK_OBJECT_HANDLE wrapping = create(h, CKK_AES, 32, LABEL, LABEL), domain, public, private, back;
+  CK_ULONG bits = 1024;
+  CK_MECHANISM generate = { CKM_DSA_PARAMETER_GEN, NULL, 0 }, kwp = { CKM_AES_KEY_WRAP_KWP, NULL, 0 };
+  CK_ATTRIBUTE prime_bits = { CKA_PRIME_BITS, &bits, sizeof(bits) }, extractable = EXTRACTABLE;
+  CK_BYTE p[256], q[64], g[256], out[ROOM];
+  CK_ATTRIBUTE parts[] = { { CKA_PRIME, p, sizeof(p) }, { CKA_BASE, g, sizeof(g) }, { CKA_SUBPRIME, q, sizeof(q) } };
+  assert_ok(C_GenerateKey(h, &generate, &prime_bits, 1, &domain));
+  assert_ok(C_GetAttributeValue(h, domain, parts, 3));
+  for (int i = 0; i < 2; i++) {
+    CK_KEY_TYPE type = i ? CKK_DH : CKK_DSA;
+    generate.mechanism = i ? CKM_DH_PKCS_KEY_PAIR_GEN : CKM_DSA_KEY_PAIR_GEN;
+    assert_ok(C_GenerateKeyPair(h, &generate, parts, i ? 2 : 3, &extractable, 1, &public, &private));
+    CK_ULONG len = wrap(h, &kwp, wrapping, private, out);
+    assert_ok(unwrap(h, &kwp, wrapping, out, len, &private_class, type, LABEL, &back));
+    assert_same(h, CKA_PRIME, private, back);
+    assert_same(h, CKA_PUBLIC_KEY_INFO, public, back);
+    if (i == 0)
+      assert_pair(h, CKM_DSA_SHA256, back, public);
   }
 }
 
@@ -280,7 +310,7 @@ static void test_authenticated(void **state)
   assert_ok(list->C_WrapKeyAuthenticated(h, &gcm, wrapping, key, aad, sizeof(aad), out, &len));
   assert_memory_not_equal(first, nonce, sizeof(nonce));
   assert_ok(list->C_UnwrapKeyAuthenticated(h, &gcm, wrapping, out, len, tmpl, 3, aad, sizeof(aad), &back));
-  assert_same_value(h, key, back);
+  assert_same(h, CKA_VALUE, key, back);
   assert_rv(CKR_WRAPPED_KEY_INVALID,
             list->C_UnwrapKeyAuthenticated(h, &gcm, wrapping, out, len, tmpl, 3, aad, sizeof(aad) - 1, &back));
   tag[0] ^= 1;
@@ -294,8 +324,9 @@ static void test_authenticated(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_secret_keys), RIG_TEST(test_private_keys),  RIG_TEST(test_what_may_leave),
-    RIG_TEST(test_trust),       RIG_TEST(test_what_comes_in), RIG_TEST(test_authenticated),
+    RIG_TEST(test_secret_keys),    RIG_TEST(test_private_keys), RIG_TEST(test_keys_with_domain_parameters),
+    RIG_TEST(test_what_may_leave), RIG_TEST(test_trust),        RIG_TEST(test_what_comes_in),
+    RIG_TEST(test_authenticated),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,7 +175,7 @@ hf_err abi_object_size(struct session *s, CK_OBJECT_HANDLE handle, CK_ULONG *ret
   HF_CLEANUP(object_unrefp) struct object *object = NULL;
   bool is_token;
   HF_TRY(token_object(s->token, handle, &object, &is_token));
-  *ret_size = object_attrs(object)->rows.len;
+  *ret_size = object_size(object);
   return HF_OK;
 }
 
