@@ -397,6 +397,7 @@ static void test_montgomery(void **state)
     assert_ok(C_GetAttributeValue(h, key, &value, 1));
   }
   assert_memory_equal(secret[0], secret[1], 32);
+  assert_rv(CKR_KEY_TYPE_INCONSISTENT, agree(h, CKM_ECDH1_COFACTOR_DERIVE, a.private, point, 34, &key));
   assert_rv(CKR_MECHANISM_PARAM_INVALID, agree(h, CKM_ECDH1_DERIVE, a.private, zeros, 32, &key));
   assert_rv(CKR_MECHANISM_PARAM_INVALID, agree(h, CKM_ECDH1_DERIVE, a.private, one, 32, &key));
   assert_rv(CKR_MECHANISM_PARAM_INVALID, agree(h, CKM_ECDH1_DERIVE, a.private, eight, 32, &key));

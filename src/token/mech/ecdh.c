@@ -12,7 +12,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 
-enum { SECRET_MAX = 66, POINT_MAX = 256, DERIVED_MAX = 8192 };
+enum { SECRET_MAX = 66, DERIVED_MAX = 8192 };
 
 static const char x963[] = "X963KDF", sp800_56a[] = "SSKDF";
 
@@ -93,34 +93,93 @@ hf_err ecdh_agree(const struct mech *mech, EVP_PKEY_CTX *ctx, const struct ecdh_
   return e;
 }
 
-/* The peer's point, bare or as a DER OCTET STRING, checked to be on the key's curve. */
-static hf_err set_peer(struct op *op, struct hf_slice point)
+hf_err ecdh_begin(const struct mech *mech, EVP_PKEY *private, bool cofactor, EVP_PKEY_CTX **ret_ctx)
+{
+  HF_CLEANUP(ecdh_ctx_free) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(crypto_ctx(), private, NULL);
+  if (!ctx || EVP_PKEY_derive_init(ctx) != 1 ||
+      (EVP_PKEY_is_a(private, "EC") && EVP_PKEY_CTX_set_ecdh_cofactor_mode(ctx, cofactor) != 1))
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, mech->name);
+  *ret_ctx = HF_TAKE(ctx);
+  return HF_OK;
+}
+
+hf_err ecdh_set_peer(const struct mech *mech, EVP_PKEY_CTX *ctx, EVP_PKEY *peer)
+{
+  return EVP_PKEY_derive_set_peer(ctx, peer) == 1 ? HF_OK : crypto_fail(HF_ERR_MECHANISM_PARAM_INVALID, mech->name);
+}
+
+hf_err ecdh_set_point(const struct mech *mech, EVP_PKEY_CTX *ctx, const struct attrs *own, struct hf_slice point)
 {
   EVP_PKEY *peer = NULL;
-  hf_err e = key_peer(object_attrs(op->object), point, &peer);
+  hf_err e = key_peer(own, point, &peer);
   if (e.code == HF_ERR_NO_MEMORY)
     return e;
   if (hf_failed(e))
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: the other side's point is none of the key's curve",
-                   op->mech->name);
-  int rc = EVP_PKEY_derive_set_peer(op->key_ctx, peer);
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: the other side's point is none of the key's curve", mech->name);
+  e = ecdh_set_peer(mech, ctx, peer);
   EVP_PKEY_free(peer);
-  return rc == 1 ? HF_OK : crypto_fail(HF_ERR_MECHANISM_PARAM_INVALID, op->mech->name);
+  return e;
 }
 
-static hf_err set_cofactor(struct op *op, const EVP_PKEY *key)
+hf_err ecdh_point(const struct mech *mech, EVP_PKEY *key, struct hf_buf *point)
 {
-  int on = op->mech->type == CKM_ECDH1_COFACTOR_DERIVE;
-  if (!EVP_PKEY_is_a(key, "EC"))
-    return HF_OK;
-  return EVP_PKEY_CTX_set_ecdh_cofactor_mode(op->key_ctx, on) == 1
-             ? HF_OK
-             : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  uint8_t *bytes = NULL;
+  size_t len = EVP_PKEY_get1_encoded_public_key(key, &bytes);
+  if (len == 0)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, mech->name);
+  hf_err e = hf_buf_add(point, bytes, len);
+  OPENSSL_free(bytes);
+  return e;
+}
+
+static hf_err make_like(const struct mech *mech, EVP_PKEY *other, EVP_PKEY **ret_key)
+{
+  HF_CLEANUP(ecdh_ctx_free) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(crypto_ctx(), other, NULL);
+  if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 || EVP_PKEY_generate(ctx, ret_key) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, mech->name);
+  return HF_OK;
+}
+
+hf_err ecdh_begin_ephemeral(const struct mech *mech, EVP_PKEY *peer, bool cofactor, struct hf_buf *point,
+                            EVP_PKEY_CTX **ret_ctx)
+{
+  HF_CLEANUP(ecdh_ctx_free) EVP_PKEY_CTX *ctx = NULL;
+  EVP_PKEY *key = NULL;
+  HF_TRY(make_like(mech, peer, &key));
+  hf_err e = ecdh_begin(mech, key, cofactor, &ctx); /* has a reference of its own */
+  if (!hf_failed(e))
+    e = ecdh_point(mech, key, point);
+  EVP_PKEY_free(key);
+  HF_TRY(e);
+  HF_TRY(ecdh_set_peer(mech, ctx, peer));
+  *ret_ctx = HF_TAKE(ctx);
+  return HF_OK;
 }
 
 static struct ecdh_kdf kdf_of_params(const CK_ECDH1_DERIVE_PARAMS *params)
 {
   return (struct ecdh_kdf){ params->kdf, hf_slice(params->pSharedData, params->ulSharedDataLen) };
+}
+
+static void free_key(void *key)
+{
+  if (!crypto_gone())
+    EVP_PKEY_free(key);
+}
+
+/* Encapsulation needs the public key later; the point of either tells how long a ciphertext is. */
+static hf_err prepare_kem(struct op *op, const struct op_key *key, bool cofactor)
+{
+  HF_CLEANUP(hf_buf_free) struct hf_buf point = HF_BUF(ECDH_POINT_MAX);
+  HF_TRY(ecdh_point(op->mech, key->pkey, &point));
+  op->out_len = point.len;
+  if (op->kind == OP_DECAPSULATE)
+    return ecdh_begin(op->mech, key->pkey, cofactor, &op->key_ctx);
+  if (EVP_PKEY_up_ref(key->pkey) != 1)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  op->state = key->pkey;
+  op->free_state = free_key;
+  return HF_OK;
 }
 
 static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
@@ -130,14 +189,17 @@ static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANIS
   if (op->param_len != sizeof(params))
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_ECDH1_DERIVE_PARAMS", op->mech->name);
   memcpy(&params, op->param, sizeof(params));
+  bool cofactor = op->mech->type == CKM_ECDH1_COFACTOR_DERIVE;
   struct ecdh_kdf kdf = kdf_of_params(&params);
   struct hf_slice point;
-  HF_TRY(ecdh_check_kdf(op->mech, &kdf));
-  HF_TRY(kdf_bytes(op->mech, params.pPublicData, params.ulPublicDataLen, POINT_MAX, &point));
   op->once = true;
-  HF_TRY(op_key_ctx(op, key->pkey));
-  HF_TRY(set_cofactor(op, key->pkey));
-  return set_peer(op, point);
+  HF_TRY(ecdh_check_kdf(op->mech, &kdf));
+  HF_TRY(kdf_bytes(op->mech, params.pPublicData, params.ulPublicDataLen, ECDH_POINT_MAX, &point));
+  if (op->kind != OP_DERIVE)
+    return point.len ? kdf_bad_param(op->mech, "the other side's point is the ciphertext")
+                     : prepare_kem(op, key, cofactor);
+  HF_TRY(ecdh_begin(op->mech, key->pkey, cofactor, &op->key_ctx));
+  return ecdh_set_point(op->mech, op->key_ctx, object_attrs(op->object), point);
 }
 
 static hf_err derive(struct op *op, size_t len, struct hf_buf *out)
@@ -148,4 +210,33 @@ static hf_err derive(struct op *op, size_t len, struct hf_buf *out)
   return ecdh_agree(op->mech, op->key_ctx, &kdf, len, out);
 }
 
-const struct mech_ops mech_ecdh = { .prepare = prepare, .derive = derive };
+static hf_err encapsulate(struct op *op, uint8_t *ret_ciphertext, size_t len, struct hf_buf *secret)
+{
+  HF_CLEANUP(ecdh_ctx_free) EVP_PKEY_CTX *ctx = NULL;
+  HF_CLEANUP(hf_buf_free) struct hf_buf point = HF_BUF(ECDH_POINT_MAX);
+  CK_ECDH1_DERIVE_PARAMS params;
+  memcpy(&params, op->param, sizeof(params));
+  struct ecdh_kdf kdf = kdf_of_params(&params);
+  HF_TRY(ecdh_begin_ephemeral(op->mech, op->state, op->mech->type == CKM_ECDH1_COFACTOR_DERIVE, &point, &ctx));
+  if (point.len != op->out_len)
+    return hf_fail(HF_ERR_INTERNAL, "%s: a point of %zu bytes", op->mech->name, point.len);
+  HF_TRY(ecdh_agree(op->mech, ctx, &kdf, len, secret));
+  memcpy(ret_ciphertext, point.data, point.len);
+  return HF_OK;
+}
+
+/* A point that is none, or makes no secret, is a wrong ciphertext. */
+static hf_err decapsulate(struct op *op, struct hf_slice ciphertext, size_t len, struct hf_buf *secret)
+{
+  CK_ECDH1_DERIVE_PARAMS params;
+  memcpy(&params, op->param, sizeof(params));
+  struct ecdh_kdf kdf = kdf_of_params(&params);
+  hf_err e = ecdh_set_point(op->mech, op->key_ctx, object_attrs(op->object), ciphertext);
+  if (!hf_failed(e))
+    e = ecdh_agree(op->mech, op->key_ctx, &kdf, len, secret);
+  return e.code == HF_ERR_MECHANISM_PARAM_INVALID ? hf_fail(HF_ERR_WRAPPED_KEY_INVALID, "%s", op->mech->name) : e;
+}
+
+const struct mech_ops mech_ecdh = {
+  .prepare = prepare, .derive = derive, .encapsulate = encapsulate, .decapsulate = decapsulate
+};

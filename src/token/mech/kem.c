@@ -35,20 +35,23 @@ static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANIS
   return HF_OK;
 }
 
-static hf_err encapsulate(struct op *op, uint8_t *ret_ciphertext, struct hf_buf *secret)
+static hf_err encapsulate(struct op *op, uint8_t *ret_ciphertext, size_t len, struct hf_buf *secret)
 {
+  (void)len; /* the caller finds a length that is not the scheme's */
   uint8_t *room;
-  size_t len = op->out_len, secret_len = SECRET_MAX;
+  size_t ciphertext_len = op->out_len, secret_len = SECRET_MAX;
   HF_TRY(hf_buf_reserve(secret, SECRET_MAX, &room));
-  if (EVP_PKEY_encapsulate(op->key_ctx, ret_ciphertext, &len, room, &secret_len) != 1 || len != op->out_len)
+  if (EVP_PKEY_encapsulate(op->key_ctx, ret_ciphertext, &ciphertext_len, room, &secret_len) != 1 ||
+      ciphertext_len != op->out_len)
     return failed(op);
   hf_buf_commit(secret, secret_len);
   return HF_OK;
 }
 
 /* A changed ciphertext yields another secret, not an error (FIPS 203, section 6.3). */
-static hf_err decapsulate(struct op *op, struct hf_slice ciphertext, struct hf_buf *secret)
+static hf_err decapsulate(struct op *op, struct hf_slice ciphertext, size_t len, struct hf_buf *secret)
 {
+  (void)len;
   uint8_t *room;
   size_t secret_len = SECRET_MAX;
   HF_TRY(hf_buf_reserve(secret, SECRET_MAX, &room));

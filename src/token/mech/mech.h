@@ -62,9 +62,9 @@ struct mech_ops {
   /* Appends len bytes, for all that is made; 0: as many as the mechanism makes by itself. */
   hf_err (*derive)(struct op *op, size_t len, struct hf_buf *out);
 
-  /* A shared secret, and op->out_len bytes from which decapsulate gets it. */
-  hf_err (*encapsulate)(struct op *op, uint8_t *ret_ciphertext, struct hf_buf *secret);
-  hf_err (*decapsulate)(struct op *op, struct hf_slice ciphertext, struct hf_buf *secret);
+  /* A shared secret of len bytes (0: as derive), and op->out_len bytes from which decapsulate gets it. */
+  hf_err (*encapsulate)(struct op *op, uint8_t *ret_ciphertext, size_t len, struct hf_buf *secret);
+  hf_err (*decapsulate)(struct op *op, struct hf_slice ciphertext, size_t len, struct hf_buf *secret);
 
   /* The two objects of a new pair, made by the templates; adds the parts. */
   hf_err (*generate_pair)(const struct mech *mech, const CK_MECHANISM *mechanism, struct attr_halves *public,
@@ -122,7 +122,8 @@ extern const struct mech_ops mech_key_wrap, mech_key_wrap_pad, mech_key_wrap_pkc
 extern const struct mech_ops mech_gcm, mech_ccm, mech_chacha20_poly1305;
 extern const struct mech_ops mech_hmac, mech_hmac_general, mech_cmac, mech_cmac_general, mech_gmac, mech_poly1305;
 
-extern const struct mech_ops mech_dh, mech_dh_keygen, mech_dh_paramgen, mech_kem, mech_kem_keygen, mech_pbkdf2;
+extern const struct mech_ops mech_dh, mech_dh_keygen, mech_dh_paramgen, mech_kem, mech_kem_keygen, mech_ecdh_aes,
+    mech_pbkdf2;
 extern const struct mech_ops mech_concatenate_key, mech_concatenate_data, mech_concatenate_base, mech_xor, mech_extract;
 extern const struct mech_ops mech_hash_key, mech_encrypt_data, mech_hkdf, mech_sp800_108;
 extern const struct mech_ops mech_tls_master, mech_tls_export, mech_tls_mac, mech_tls_keys;

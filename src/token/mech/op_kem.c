@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token/complete.h"
 #include "token/mech/op_key.h"
+#include "token/secret_key.h"
 #include "token/session.h"
 
 static hf_err make_halves(struct session *session, const struct op *op, const CK_ATTRIBUTE *tmpl, CK_ULONG count,
@@ -18,6 +19,12 @@ static hf_err make_halves(struct session *session, const struct op *op, const CK
   if (attrs_true(&halves->open, CKA_PRIVATE) && login != LOGIN_USER)
     return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "a private key");
   return HF_OK;
+}
+
+/* What the template or the key's type says; 0: neither does. */
+static size_t wanted_len(const struct attr_halves *halves)
+{
+  return attrs_ulong(&halves->open, CKA_VALUE_LEN, secret_key_length(policy_kind_of(&halves->open).key_type));
 }
 
 static hf_err add_key(struct session *session, const struct op *op, struct hf_slice secret, struct attr_halves *halves,
@@ -48,7 +55,7 @@ static hf_err encapsulate(struct session *session, struct op *op, const CK_ATTRI
     return hf_fail(HF_ERR_BUFFER_TOO_SMALL, "%lu bytes where %zu are needed", room, op->out_len);
   HF_TRY(make_halves(session, op, tmpl, count, &halves));
   HF_TRY(hf_buf_reserve(&sealed, op->out_len, &ciphertext));
-  HF_TRY(op->mech->ops->encapsulate(op, ciphertext, &secret));
+  HF_TRY(op->mech->ops->encapsulate(op, ciphertext, wanted_len(&halves), &secret));
   hf_buf_commit(&sealed, op->out_len);
   HF_TRY(add_key(session, op, hf_slice(secret.data, secret.len), &halves, ret_handle));
   memcpy(out, sealed.data, sealed.len);
@@ -65,7 +72,7 @@ static hf_err decapsulate(struct session *session, struct op *op, const CK_ATTRI
     return hf_fail(HF_ERR_WRAPPED_KEY_LEN_RANGE, "%s: %zu bytes where %zu are needed", op->mech->name, in.len,
                    op->out_len);
   HF_TRY(make_halves(session, op, tmpl, count, &halves));
-  HF_TRY(op->mech->ops->decapsulate(op, in, &secret));
+  HF_TRY(op->mech->ops->decapsulate(op, in, wanted_len(&halves), &secret));
   return add_key(session, op, hf_slice(secret.data, secret.len), &halves, ret_handle);
 }
 

@@ -6,31 +6,7 @@
 #include "token/mech/rsa.h"
 
 #include "token/crypto.h"
-
-enum { AES_MAX = 32, KWP_BLOCK = 8, KWP_LEAST = 16 };
-
-static const struct {
-  CK_ULONG bits;
-  const char *name;
-} ciphers[] = { { 128, "AES-128-WRAP-PAD" }, { 192, "AES-192-WRAP-PAD" }, { 256, "AES-256-WRAP-PAD" } };
-
-static void free_cipher(void *cipher)
-{
-  EVP_CIPHER_free(cipher);
-}
-
-static hf_err fetch(struct op *op, CK_ULONG bits)
-{
-  for (size_t i = 0; i < HF_ARRAY_LEN(ciphers); i++) {
-    if (ciphers[i].bits == bits) {
-      op->state = EVP_CIPHER_fetch(crypto_ctx(), ciphers[i].name, NULL);
-      op->free_state = free_cipher;
-      op->cipher_ctx = EVP_CIPHER_CTX_new();
-      return op->state && op->cipher_ctx ? HF_OK : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
-    }
-  }
-  return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: an AES key of %lu bits", op->mech->name, bits);
-}
+#include "token/mech/kwp.h"
 
 static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
@@ -43,36 +19,31 @@ static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANIS
   CK_MECHANISM oaep = { CKM_RSA_PKCS_OAEP, params.pOAEPParams, sizeof(*params.pOAEPParams) };
   HF_TRY(mech_rsa_prepare_oaep(op, key, &oaep));
   op->once = true;
-  return fetch(op, params.ulAESKeyBits);
+  if (!kwp_cipher(params.ulAESKeyBits))
+    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: an AES key of %lu bits", op->mech->name, params.ulAESKeyBits);
+  op->cipher_ctx = EVP_CIPHER_CTX_new();
+  return op->cipher_ctx ? HF_OK : hf_fail(HF_ERR_NO_MEMORY, "%s", op->mech->name);
+}
+
+static const EVP_CIPHER *cipher_of(const struct op *op)
+{
+  struct hf_ck_rsa_aes_key_wrap_params params;
+  memcpy(&params, op->param, sizeof(params));
+  return kwp_cipher(params.ulAESKeyBits);
 }
 
 static size_t aes_len(const struct op *op)
 {
-  return (size_t)EVP_CIPHER_get_key_length(op->state);
-}
-
-/* RFC 5649 in either direction; out has room for KWP_LEAST bytes more than in has. */
-static bool kwp(struct op *op, const uint8_t *key, struct hf_slice in, struct hf_buf *out)
-{
-  uint8_t *room;
-  int len, encrypt = op->kind == OP_WRAP;
-  EVP_CIPHER_CTX_reset(op->cipher_ctx);
-  EVP_CIPHER_CTX_set_flags(op->cipher_ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-  if (hf_failed(hf_buf_reserve(out, in.len + KWP_LEAST, &room)) ||
-      EVP_CipherInit_ex2(op->cipher_ctx, op->state, key, NULL, encrypt, NULL) != 1 ||
-      EVP_CipherUpdate(op->cipher_ctx, room, &len, in.data, (int)in.len) != 1)
-    return false;
-  hf_buf_commit(out, (size_t)len);
-  return true;
+  return (size_t)EVP_CIPHER_get_key_length(cipher_of(op));
 }
 
 static hf_err wrap(struct op *op, struct hf_slice in, uint8_t *ret_out, size_t *ret_len)
 {
-  uint8_t aes[AES_MAX];
+  uint8_t aes[KWP_AES_MAX];
   size_t len;
   HF_CLEANUP(hf_buf_free) struct hf_buf wrapped = HF_BUF(OP_RESULT_MAX);
   HF_TRY(crypto_random(aes, sizeof(aes)));
-  bool done = kwp(op, aes, in, &wrapped);
+  bool done = kwp_run(op->cipher_ctx, cipher_of(op), aes, true, in, &wrapped);
   hf_err e = done ? mech_rsa_crypt_oaep(op, hf_slice(aes, aes_len(op)), true, ret_out, &len)
                   : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
   hf_wipe(aes, sizeof(aes));
@@ -93,8 +64,9 @@ static hf_err unwrap(struct op *op, struct hf_slice in, uint8_t *ret_out, size_t
   bool good =
       !hf_failed(mech_rsa_crypt_oaep(op, hf_slice(in.data, op->out_len), true, aes, &len)) && len == aes_len(op);
   if (!good)
-    HF_TRY(crypto_random(aes, AES_MAX));
-  good = kwp(op, aes, hf_slice(in.data + op->out_len, in.len - op->out_len), &key) && good;
+    HF_TRY(crypto_random(aes, KWP_AES_MAX));
+  struct hf_slice rest = hf_slice(in.data + op->out_len, in.len - op->out_len);
+  good = kwp_run(op->cipher_ctx, cipher_of(op), aes, false, rest, &key) && good;
   hf_wipe(aes, sizeof(aes));
   if (!good)
     return hf_fail(HF_ERR_ENCRYPTED_DATA_INVALID, "%s", op->mech->name);
@@ -113,7 +85,7 @@ static size_t crypt_size(const struct op *op, size_t in_len, bool last)
 {
   (void)last;
   if (op->kind == OP_WRAP)
-    return op->out_len + (in_len + KWP_BLOCK - 1) / KWP_BLOCK * KWP_BLOCK + KWP_BLOCK;
+    return op->out_len + kwp_size(in_len);
   return in_len > op->out_len ? in_len - op->out_len : 0;
 }
 

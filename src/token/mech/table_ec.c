@@ -13,9 +13,14 @@ enum { MIN = 192, MAX = 521, RAW_MIN = 255, RAW_MAX = 448 };
   {                                                                                                            \
     type, #type, MECH_KEY(CKK_EC_EDWARDS), { RAW_MIN, RAW_MAX, (flags) | CKF_EC_NAMEDCURVE }, NULL, NULL, &ops \
   }
-#define DH(type)                                                                                            \
+#define DH_FLAGS (CKF_DERIVE | CKF_ENCAPSULATE | CKF_DECAPSULATE | EC_FLAGS)
+#define DH(type, other)                                                            \
+  {                                                                                \
+    type, #type, { CKK_EC, other }, { MIN, MAX, DH_FLAGS }, NULL, NULL, &mech_ecdh \
+  }
+#define WRAP(type, key, other)                                                                              \
   {                                                                                                         \
-    type, #type, { CKK_EC, CKK_EC_MONTGOMERY }, { MIN, MAX, CKF_DERIVE | EC_FLAGS }, NULL, NULL, &mech_ecdh \
+    type, #type, { key, other }, { MIN, MAX, CKF_WRAP | CKF_UNWRAP | EC_FLAGS }, NULL, NULL, &mech_ecdh_aes \
   }
 
 /* clang-format off */
@@ -31,8 +36,11 @@ static const struct mech rows[] = {
   EC(CKM_ECDSA_SHA3_256,   MECH_SIGNS, "SHA3-256", mech_ecdsa),
   EC(CKM_ECDSA_SHA3_384,   MECH_SIGNS, "SHA3-384", mech_ecdsa),
   EC(CKM_ECDSA_SHA3_512,   MECH_SIGNS, "SHA3-512", mech_ecdsa),
-  DH(CKM_ECDH1_DERIVE),
-  DH(CKM_ECDH1_COFACTOR_DERIVE),
+  DH(CKM_ECDH1_DERIVE, CKK_EC_MONTGOMERY),
+  DH(CKM_ECDH1_COFACTOR_DERIVE, CKK_EC),
+  WRAP(CKM_ECDH_AES_KEY_WRAP,     CKK_EC, CKK_EC_MONTGOMERY),
+  WRAP(CKM_ECDH_COF_AES_KEY_WRAP, CKK_EC, CKK_EC),
+  WRAP(CKM_ECDH_X_AES_KEY_WRAP,   CKK_EC_MONTGOMERY, CKK_EC_MONTGOMERY),
   ED(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, mech_ec_keygen),
   ED(CKM_EDDSA,            MECH_SIGNS, mech_eddsa),
   { CKM_EC_MONTGOMERY_KEY_PAIR_GEN, "CKM_EC_MONTGOMERY_KEY_PAIR_GEN", MECH_KEY(CKK_EC_MONTGOMERY),
