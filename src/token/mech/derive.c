@@ -100,6 +100,32 @@ static hf_err derive_hash(struct op *op, size_t len, struct hf_buf *out)
   return e;
 }
 
+/* Hashes of any length (FIPS 202, section 6.2), which are not among those of fixed length that crypto_md knows. */
+static bool has_xof(const struct mech *mech)
+{
+  EVP_MD *md = EVP_MD_fetch(crypto_ctx(), mech->alg, NULL);
+  EVP_MD_free(md);
+  return md != NULL;
+}
+
+static hf_err derive_xof(struct op *op, size_t len, struct hf_buf *out)
+{
+  const struct hf_buf *base = &kdf_of(op)->base;
+  uint8_t *room;
+  HF_TRY(kdf_need_len(op, len));
+  HF_TRY(hf_buf_reserve(out, len, &room));
+  EVP_MD *md = EVP_MD_fetch(crypto_ctx(), op->mech->alg, NULL);
+  op->md_ctx = EVP_MD_CTX_new();
+  bool done = md && op->md_ctx && EVP_DigestInit_ex2(op->md_ctx, md, NULL) == 1 &&
+              EVP_DigestUpdate(op->md_ctx, base->data, base->len) == 1 &&
+              EVP_DigestFinalXOF(op->md_ctx, room, len) == 1;
+  EVP_MD_free(md);
+  if (!done)
+    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+  hf_buf_commit(out, len);
+  return HF_OK;
+}
+
 static bool has_hash(const struct mech *mech)
 {
   return crypto_md(mech->alg) != NULL;
@@ -111,3 +137,4 @@ const struct mech_ops mech_concatenate_base = { .prepare = prepare_data, .derive
 const struct mech_ops mech_xor = { .prepare = prepare_data, .derive = derive_xor };
 const struct mech_ops mech_extract = { .prepare = prepare_extract, .derive = derive_extract };
 const struct mech_ops mech_hash_key = { .available = has_hash, .prepare = prepare_hash, .derive = derive_hash };
+const struct mech_ops mech_xof_key = { .available = has_xof, .prepare = prepare_hash, .derive = derive_xof };

@@ -12,7 +12,10 @@ enum { SECRET_MAX = 1024 };
 static hf_err set_peer(struct op *op, struct hf_slice value)
 {
   EVP_PKEY *peer = NULL;
-  if (hf_failed(key_peer_dh(object_attrs(op->object), value, &peer)))
+  hf_err e = key_peer_dh(object_attrs(op->object), value, &peer);
+  if (e.code == HF_ERR_NO_MEMORY)
+    return e;
+  if (hf_failed(e))
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: the other side's value is none of the key's group",
                    op->mech->name);
   int rc = EVP_PKEY_derive_set_peer(op->key_ctx, peer);

@@ -125,7 +125,7 @@ extern const struct mech_ops mech_hmac, mech_hmac_general, mech_cmac, mech_cmac_
 extern const struct mech_ops mech_dh, mech_dh_keygen, mech_dh_paramgen, mech_kem, mech_kem_keygen, mech_ecdh_aes,
     mech_pbkdf2;
 extern const struct mech_ops mech_concatenate_key, mech_concatenate_data, mech_concatenate_base, mech_xor, mech_extract;
-extern const struct mech_ops mech_hash_key, mech_encrypt_data, mech_hkdf, mech_sp800_108;
+extern const struct mech_ops mech_hash_key, mech_xof_key, mech_encrypt_data, mech_hkdf, mech_sp800_108;
 extern const struct mech_ops mech_tls_master, mech_tls_export, mech_tls_mac, mech_tls_keys;
 
 /* After crypto_start: finds out what libcrypto and the configuration allow. */
