@@ -105,17 +105,37 @@ static void test_answers(void **state)
   assert_ok(sign(h, key));
   assert_ok(sign(h, key));
   assert_rv(CKR_DEVICE_ERROR, sign(h, key));
-  /* The device did not work: the operation waits. A size query is no work either, and counts for no call. */
+  /* The operation has ended, as by any failure. A size query is no work for a device, and counts for no call. */
   CK_BYTE signature[64];
-  CK_ULONG len = 0;
+  CK_ULONG len = sizeof(signature);
+  CK_MECHANISM m = { CKM_ECDSA, NULL, 0 };
+  assert_ok(C_SignInit(h, &m, key));
   assert_ok(C_Sign(h, utf8("x"), 1, NULL, &len));
-  len = sizeof(signature);
   assert_rv(CKR_FUNCTION_FAILED, C_Sign(h, utf8("x"), 1, signature, &len));
-  assert_ok(C_Sign(h, utf8("x"), 1, signature, &len));
+  assert_ok(sign(h, key));
   char text[1024], hint[256];
   assert_rv(CKR_DEVICE_ERROR, sign(h, key)); /* the sixth */
   extension()->last_error(text, sizeof(text), hint, sizeof(hint));
   assert_contains(text, "simulated: C_Sign every=3 device-error");
+}
+
+static void *unplug_soon(void *arg)
+{
+  nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+  do_switch(*(CK_SLOT_ID *)arg, HOLDFAST_UNPLUG, NULL);
+  return NULL;
+}
+
+static void test_unplugged_as_it_works(void **state)
+{
+  (void)state;
+  CK_SLOT_ID slot;
+  CK_OBJECT_HANDLE key;
+  pthread_t thread;
+  CK_SESSION_HANDLE h = simulated("simulation.latency = C_Sign=200ms", &slot, &key);
+  assert_int_equal(0, pthread_create(&thread, NULL, unplug_soon, &slot));
+  assert_rv(CKR_DEVICE_REMOVED, sign(h, key));
+  pthread_join(thread, NULL);
 }
 
 static void test_unplugged(void **state)
@@ -574,6 +594,7 @@ int main(void)
     RIG_TEST(test_nothing_configured),
     RIG_TEST(test_answers),
     RIG_TEST(test_unplugged),
+    RIG_TEST(test_unplugged_as_it_works),
     RIG_TEST(test_planned_unplug),
     RIG_TEST(test_lost_sessions),
     RIG_TEST(test_slow),

@@ -154,7 +154,9 @@ static hf_err run_call(struct call *call, const char *key)
   HF_TRY(simulated_strikes(call->simulated, call->function, act, call));
   if (times_itself(call->function))
     return simulated_sleep(call->slowness) ? HF_OK : hf_fail(HF_ERR_FUNCTION_CANCELED, "%s", call->function);
-  return simulated_work(call->simulated, call->function, key, call->slowness);
+  HF_TRY(simulated_work(call->simulated, call->function, key, call->slowness));
+  /* It may have been pulled as it worked. */
+  return check_presence(call);
 }
 
 static hf_err check_session_count(const struct call *call)
@@ -181,33 +183,51 @@ static const struct {
   const char *function;
   enum op_kind kind;
 } operations[] = {
-  { "C_Sign", OP_SIGN },
-  { "C_Verify", OP_VERIFY },
-  { "C_Encrypt", OP_ENCRYPT },
-  { "C_Decrypt", OP_DECRYPT },
+  { "C_Sign", OP_SIGN },           { "C_SignUpdate", OP_SIGN },       { "C_Verify", OP_VERIFY },
+  { "C_VerifyUpdate", OP_VERIFY }, { "C_Encrypt", OP_ENCRYPT },       { "C_EncryptUpdate", OP_ENCRYPT },
+  { "C_Decrypt", OP_DECRYPT },     { "C_DecryptUpdate", OP_DECRYPT }, { "C_Digest", OP_DIGEST },
+  { "C_DigestUpdate", OP_DIGEST },
 };
 
-/* The kind of key that the session's operation works with. */
-static void name_key(const struct session *session, const char *function, char key[WORD_KEY])
+/* The operation that the function goes on with; NULL where it does not, or none is active. */
+static struct op *operation_of(struct session *session, const char *function)
 {
-  key[0] = '\0';
   const char *whole = word_whole_function(function);
-  for (size_t i = 0; i < HF_ARRAY_LEN(operations); i++) {
-    const struct op *op = &session->ops[operations[i].kind];
-    if (strcmp(operations[i].function, whole) == 0 && op->active && op->object)
-      key_name(object_attrs(op->object), key);
-  }
+  for (size_t i = 0; i < HF_ARRAY_LEN(operations); i++)
+    if (strcmp(operations[i].function, whole) == 0 && session->ops[operations[i].kind].active)
+      return &session->ops[operations[i].kind];
+  return NULL;
+}
+
+/* A call that fails ends its operation (PKCS #11 v3.0, section 5.2). */
+static void end_operation(const struct call *call)
+{
+  struct session *session;
+  if (hf_failed(session_acquire(call->session, &session)))
+    return;
+  struct op *op = operation_of(session, call->function);
+  if (op)
+    op_free(op);
+  session_release(session);
 }
 
 hf_err simulation_session_call(const char *function, CK_SESSION_HANDLE handle)
 {
   struct session *session;
-  char key[WORD_KEY];
+  char key[WORD_KEY] = "";
   HF_TRY(session_acquire(handle, &session));
   struct call call = { .function = function, .slot = session->slot, .token = session->token, .session = handle };
-  name_key(session, function, key);
+  const struct op *op = operation_of(session, function);
+  if (op && op->object)
+    key_name(object_attrs(op->object), key);
   session_release(session);
-  return run_call(&call, key);
+  hf_err e = run_call(&call, key);
+  if (hf_failed(e)) {
+    struct hf_err_saved saved = hf_err_save(e);
+    end_operation(&call);
+    return hf_err_restore(&saved);
+  }
+  return HF_OK;
 }
 
 void simulation_result(void *out, const CK_ULONG *len)
