@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A simulated token, seen through PKCS #11: what it refuses, how it fails, and how it is switched. */
-#include "token_rig.h"
+#include "simulation_rig.h"
 
 #include "base/cleanup.h"
-#include "holdfast/token-ext.h"
 #include "token/simulation/simulation.h"
 
 #include <fcntl.h>
@@ -11,25 +10,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
-
-CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, struct hf_ck_interface **interface, CK_FLAGS flags);
-
-#define PIV_PIN "654321"
-
-static const struct holdfast_token_ext *extension(void)
-{
-  struct hf_ck_interface *interface;
-  assert_ok(C_GetInterface(utf8(HOLDFAST_TOKEN_INTERFACE), NULL, &interface, 0));
-  return interface->function_list;
-}
-
-/* The module anew, by a configuration with these lines. */
-static void restart(const char *lines)
-{
-  C_Finalize(NULL);
-  rig_write_conf(lines);
-  assert_ok(C_Initialize(NULL));
-}
 
 static CK_SESSION_HANDLE user_session(CK_SLOT_ID slot)
 {
@@ -50,15 +30,6 @@ static CK_SESSION_HANDLE simulated(const char *lines, CK_SLOT_ID *ret_slot, CK_O
   h = user_session(*ret_slot);
   assert_int_equal(1, rig_find(h, &private, 1, ret_key));
   return h;
-}
-
-static CK_RV sign(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE key)
-{
-  CK_BYTE hash[32] = { 1 }, signature[64];
-  CK_ULONG len = sizeof(signature);
-  CK_MECHANISM m = { CKM_ECDSA, NULL, 0 };
-  CK_RV rv = C_SignInit(h, &m, key);
-  return rv ? rv : C_Sign(h, hash, sizeof(hash), signature, &len);
 }
 
 static void do_switch(CK_SLOT_ID slot, CK_ULONG what, const char *text)
@@ -394,115 +365,6 @@ static void test_other_processes(void **state)
   assert_ok(C_GenerateRandom(h, &byte, 1));
 }
 
-static CK_RV generate(CK_SESSION_HANDLE h, CK_MECHANISM_TYPE type, CK_ATTRIBUTE special, CK_BYTE id)
-{
-  CK_OBJECT_HANDLE public_key, private_key;
-  CK_BBOOL yes = CK_TRUE;
-  CK_MECHANISM m = { type, NULL, 0 };
-  CK_ATTRIBUTE public[] = { { CKA_TOKEN, &yes, 1 }, special };
-  CK_ATTRIBUTE private[] = { { CKA_TOKEN, &yes, 1 }, { CKA_ID, &id, 1 } };
-  return C_GenerateKeyPair(h, &m, public, 2, private, 2, &public_key, &private_key);
-}
-
-static CK_RV generate_ec(CK_SESSION_HANDLE h, CK_BYTE id)
-{
-  static CK_BYTE p256[] = { 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7 };
-  return generate(h, CKM_EC_KEY_PAIR_GEN, (CK_ATTRIBUTE){ CKA_EC_PARAMS, p256, sizeof(p256) }, id);
-}
-
-static CK_RV generate_p521(CK_SESSION_HANDLE h)
-{
-  static CK_BYTE p521[] = { 6, 5, 0x2b, 0x81, 4, 0, 0x23 };
-  return generate(h, CKM_EC_KEY_PAIR_GEN, (CK_ATTRIBUTE){ CKA_EC_PARAMS, p521, sizeof(p521) }, 9);
-}
-
-static CK_RV generate_rsa(CK_SESSION_HANDLE h, CK_ULONG bits)
-{
-  return generate(h, CKM_RSA_PKCS_KEY_PAIR_GEN, (CK_ATTRIBUTE){ CKA_MODULUS_BITS, &bits, sizeof(bits) }, 9);
-}
-
-/* A token that was made under the profile. */
-static CK_SESSION_HANDLE piv_session(const char *lines)
-{
-  CK_UTF8CHAR label[32];
-  char conf[512];
-  snprintf(conf, sizeof(conf), "simulation.profile = yubikey-piv\nsimulation.latency = off\n%s", lines);
-  restart(conf);
-  CK_SLOT_ID slot = rig_first_slot();
-  rig_label("piv", label);
-  assert_ok(C_InitToken(slot, utf8(SO_PIN), strlen(SO_PIN), label));
-  CK_SESSION_HANDLE h = rig_open_session(slot, CKF_RW_SESSION);
-  assert_ok(rig_login(h, CKU_SO, SO_PIN));
-  assert_rv(CKR_PIN_LEN_RANGE, C_InitPIN(h, utf8(USER_PIN), strlen(USER_PIN)));
-  assert_ok(C_InitPIN(h, utf8(PIV_PIN), strlen(PIV_PIN)));
-  assert_ok(C_Logout(h));
-  assert_ok(rig_login(h, CKU_USER, PIV_PIN));
-  return h;
-}
-
-static void test_profile(void **state)
-{
-  (void)state;
-  CK_SESSION_HANDLE h = piv_session("simulation.limits = sessions=2, keys=2"), other;
-  CK_SLOT_ID slot = rig_first_slot();
-  CK_TOKEN_INFO info;
-  CK_MECHANISM_INFO mechanism;
-  CK_ULONG count;
-  CK_MECHANISM_TYPE types[64];
-  assert_ok(C_GetTokenInfo(slot, &info));
-  assert_memory_equal("YubiKey YK5     ", info.model, 16);
-  assert_int_equal(6, info.ulMinPinLen);
-  assert_int_equal(8, info.ulMaxPinLen);
-  assert_int_equal(2, info.ulMaxSessionCount);
-  assert_ok(C_GetMechanismList(slot, NULL, &count));
-  assert_true(count >= 20 && count <= 64);
-  assert_ok(C_GetMechanismList(slot, types, &count));
-  assert_rv(CKR_MECHANISM_INVALID, C_GetMechanismInfo(slot, CKM_EDDSA, &mechanism));
-  assert_ok(C_GetMechanismInfo(slot, CKM_ECDSA, &mechanism));
-  assert_int_equal(384, mechanism.ulMaxKeySize);
-  assert_true(mechanism.flags & CKF_HW);
-  assert_int_equal(CKF_SIGN | CKF_VERIFY, mechanism.flags & (CKF_SIGN | CKF_VERIFY | CKF_DERIVE));
-  rig_open_session(slot, 0);
-  assert_rv(CKR_SESSION_COUNT, C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &other));
-  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, generate_ec(h, 0));
-  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, generate_ec(h, 25));
-  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, generate_p521(h));
-  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, generate_rsa(h, 3072));
-  assert_ok(generate_ec(h, 1));
-  assert_ok(generate_ec(h, 24));
-  assert_rv(CKR_DEVICE_MEMORY, generate_ec(h, 3));
-}
-
-static void test_profile_objects(void **state)
-{
-  (void)state;
-  CK_SESSION_HANDLE h = piv_session("");
-  CK_OBJECT_CLASS secret = CKO_SECRET_KEY, private = CKO_PRIVATE_KEY;
-  CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
-  CK_BBOOL yes = CK_TRUE, always = CK_FALSE;
-  CK_OBJECT_HANDLE object;
-  CK_ATTRIBUTE tmpl[] = { { CKA_CLASS, &secret, sizeof(secret) },
-                          { CKA_KEY_TYPE, &generic, sizeof(generic) },
-                          { CKA_VALUE, utf8("0123456789abcdef"), 16 },
-                          { CKA_TOKEN, &yes, 1 } };
-  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, C_CreateObject(h, tmpl, 4, &object));
-  assert_ok(C_CreateObject(h, tmpl, 3, &object));
-  /* 9c: the PIN for each signature. */
-  assert_ok(generate_ec(h, 2));
-  CK_ATTRIBUTE find[] = { { CKA_CLASS, &private, sizeof(private) }, { CKA_ID, utf8("\2"), 1 } };
-  CK_ATTRIBUTE get = { CKA_ALWAYS_AUTHENTICATE, &always, 1 };
-  assert_int_equal(1, rig_find(h, find, 2, &object));
-  assert_ok(C_GetAttributeValue(h, object, &get, 1));
-  assert_true(always);
-  assert_rv(CKR_USER_NOT_LOGGED_IN, sign(h, object));
-  assert_ok(rig_login(h, CKU_CONTEXT_SPECIFIC, PIV_PIN));
-  /* And the PIN locks after three wrong ones. */
-  assert_ok(C_Logout(h));
-  for (int i = 0; i < 3; i++)
-    assert_rv(CKR_PIN_INCORRECT, rig_login(h, CKU_USER, "999999"));
-  assert_rv(CKR_PIN_LOCKED, rig_login(h, CKU_USER, PIV_PIN));
-}
-
 /* Two threads, or two processes, at a device that does one thing at a time. */
 static CK_RV random_five_times(void)
 {
@@ -603,8 +465,6 @@ int main(void)
     RIG_TEST(test_corrupt),
     RIG_TEST(test_switching),
     RIG_TEST(test_other_processes),
-    RIG_TEST(test_profile),
-    RIG_TEST(test_profile_objects),
     RIG_TEST(test_queue),
     RIG_TEST(test_bad_board),
     RIG_TEST(test_bad_configuration),
