@@ -17,8 +17,20 @@ static const struct name_row classes[] = {
 };
 
 static const struct name_row key_types[] = {
-  { CKK_RSA, "RSA" }, { CKK_EC, "EC" },   { CKK_EC_EDWARDS, "EdDSA" }, { CKK_DSA, "DSA" },
-  { CKK_DH, "DH" },   { CKK_AES, "AES" }, { CKK_DES3, "3DES" },        { CKK_GENERIC_SECRET, "generic" },
+  { CKK_RSA, "RSA" },
+  { CKK_EC, "EC" },
+  { CKK_EC_EDWARDS, "EdDSA" },
+  { CKK_DSA, "DSA" },
+  { CKK_DH, "DH" },
+  { CKK_AES, "AES" },
+  { CKK_DES3, "3DES" },
+  { CKK_GENERIC_SECRET, "generic" },
+  { CKK_EC_MONTGOMERY, "XDH" },
+  { CKK_ML_DSA, "ML-DSA" },
+  { CKK_ML_KEM, "ML-KEM" },
+  { CKK_SLH_DSA, "SLH-DSA" },
+  { CKK_CHACHA20, "ChaCha20" },
+  { CKK_HKDF, "HKDF" },
 };
 
 static const struct flag_row {

@@ -366,10 +366,10 @@ def test_a_full_spool_drops_the_oldest(rig):
 
 @pytest.fixture
 def small_disk(workdir):
-    """A file system of 6 MiB."""
+    """A file system of 8 MiB."""
     path = workdir / "small"
     path.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", path], capture_output=True, check=False).returncode != 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", path], capture_output=True, check=False).returncode != 0:
         pytest.skip("file systems cannot be mounted here")
     yield path
     subprocess.run(["umount", "-l", path], check=True)
