@@ -8,6 +8,7 @@
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 enum { NONCE_BYTES = 12, TAG_BYTES = 16 };
 
@@ -27,6 +28,7 @@ static const char *const cipher_names[] = {
 static const char *const mac_names[] = { "HMAC", "CMAC", "Poly1305" };
 
 static struct {
+  pid_t process; /* that it belongs to; 0: nothing is here */
   OSSL_LIB_CTX *ctx;
   OSSL_PROVIDER *provider;
   const EVP_CIPHER *gcm;
@@ -137,6 +139,8 @@ hf_err crypto_start(void)
   static atomic_flag registered = ATOMIC_FLAG_INIT;
   if (!atomic_flag_test_and_set(&registered))
     OPENSSL_atexit(note_cleanup);
+  if (crypto.process == getpid())
+    return HF_OK;
   memset(&crypto, 0, sizeof(crypto));
   crypto.ctx = OSSL_LIB_CTX_new();
   if (crypto.ctx)
@@ -145,19 +149,14 @@ hf_err crypto_start(void)
   crypto.gcm = crypto_cipher("AES-256-GCM");
   crypto.hmac = crypto_mac_alg("HMAC");
   crypto.sha256 = crypto_md("SHA256");
-  if (enough && crypto.gcm && crypto.hmac && crypto.sha256)
+  if (enough && crypto.gcm && crypto.hmac && crypto.sha256) {
+    crypto.process = getpid();
     return HF_OK;
+  }
   hf_err e = crypto.provider && !enough ? hf_fail(HF_ERR_NO_MEMORY, "loading libcrypto's algorithms")
                                         : crypto_fail(HF_ERR_FUNCTION_FAILED, "loading libcrypto's default provider");
   free_all();
   return e;
-}
-
-void crypto_stop(void)
-{
-  if (!gone)
-    free_all();
-  memset(&crypto, 0, sizeof(crypto));
 }
 
 OSSL_LIB_CTX *crypto_ctx(void)

@@ -19,11 +19,12 @@ struct crypto_cost {
   uint32_t passes;
 };
 
-/* Once a process; after a fork the child starts anew and what the parent had is left alone. */
+/*
+ * Once a process, for good: a thread that used a library context keeps a state in it, which libcrypto frees as the thread ends, and the
+ * program's threads may outlive C_Finalize (OPENSSL_thread_stop_ex(3)). After a fork the child starts anew and what the parent
+ * had is left alone.
+ */
 hf_err crypto_start(void);
-
-/* Frees it all, unless the process's OpenSSL is gone already (a late C_Finalize). */
-void crypto_stop(void);
 
 /* True from the start of OPENSSL_cleanup on: then nothing may call libcrypto, not even to free. */
 bool crypto_gone(void);

@@ -266,10 +266,8 @@ static hf_err start(void)
     look_at(library.slots[i]);
     library.slots[i]->event = false;
   }
-  if (hf_failed(e)) {
+  if (hf_failed(e))
     free_slots();
-    crypto_stop();
-  }
   return e;
 }
 
@@ -300,7 +298,6 @@ hf_err library_finalize(void)
       sched_yield();
   sessions_stop();
   free_slots();
-  crypto_stop();
   pthread_rwlock_destroy(&library.lock);
   atomic_store(&s->phase, PHASE_DOWN);
   return HF_OK;
