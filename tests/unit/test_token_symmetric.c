@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "token/mech/aead.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 enum { ROOM = 4096 };
@@ -431,6 +432,30 @@ static void test_keys(void **state)
   assert_int_equal(CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP, info.flags & 0x60300);
 }
 
+/* What libcrypto queued for the program stays, and nothing of ours is added: here it refuses a key whose halves are the same. */
+static void test_error_queue(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  CK_OBJECT_HANDLE key;
+  CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+  CK_KEY_TYPE type = CKK_AES_XTS;
+  CK_BYTE same[32] = { 0 };
+  CK_ATTRIBUTE tmpl[] = {
+    { CKA_CLASS, &class, sizeof(class) },
+    { CKA_KEY_TYPE, &type, sizeof(type) },
+    { CKA_VALUE, same, sizeof(same) },
+  };
+  CK_MECHANISM m = { CKM_AES_XTS, iv, 16 };
+  assert_ok(C_CreateObject(h, tmpl, 3, &key));
+  ERR_clear_error();
+  ERR_raise(ERR_LIB_USER, 4711);
+  unsigned long before = ERR_peek_error();
+  assert_rv(CKR_FUNCTION_FAILED, C_EncryptInit(h, &m, key));
+  assert_int_equal(before, ERR_get_error());
+  assert_int_equal(0, ERR_get_error());
+}
+
 /* How often a generator's IV differs from the caller's, and from the one before. */
 static struct op *op_of_gcm(struct aead_state *s)
 {
@@ -496,6 +521,7 @@ int main(void)
     RIG_TEST(test_held_back_is_bounded),
     RIG_TEST(test_after_the_end),
     RIG_TEST(test_keys),
+    RIG_TEST(test_error_queue),
     RIG_TEST(test_iv_generators),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,15 +31,21 @@ static hf_err true_reason(hf_err e)
   return e;
 }
 
+CK_RV abi_leave_light(bool entered, hf_err e)
+{
+  if (entered)
+    library_leave();
+  last = e;
+  return hf_err_rv(e);
+}
+
 CK_RV abi_leave(bool entered, hf_err e)
 {
   if (entered) {
     e = true_reason(e);
     ERR_pop_to_mark();
-    library_leave();
   }
-  last = e;
-  return hf_err_rv(e);
+  return abi_leave_light(entered, e);
 }
 
 hf_err abi_arguments_bad(void)
@@ -213,28 +219,29 @@ EXPORT CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE h)
 
 EXPORT CK_RV C_DigestInit(CK_SESSION_HANDLE h, CK_MECHANISM *m)
 {
-  ABI_SESSION(h, true, op_begin(s, OP_DIGEST, m, 0));
+  ABI_SESSION_LIGHT(h, true, op_begin(s, OP_DIGEST, m, 0));
 }
 
 EXPORT CK_RV C_Digest(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
                       unsigned long *out_len)
 {
-  ABI_RESULT(h, out, out_len, abi_bytes(in, len) && out_len, op_run(s, OP_DIGEST, hf_slice(in, len), out, out_len));
+  ABI_RESULT_LIGHT(h, out, out_len, abi_bytes(in, len) && out_len,
+                   op_run(s, OP_DIGEST, hf_slice(in, len), out, out_len));
 }
 
 EXPORT CK_RV C_DigestUpdate(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len)
 {
-  ABI_SESSION(h, abi_bytes(in, len), op_update(s, OP_DIGEST, hf_slice(in, len)));
+  ABI_SESSION_LIGHT(h, abi_bytes(in, len), op_update(s, OP_DIGEST, hf_slice(in, len)));
 }
 
 EXPORT CK_RV C_DigestFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long *out_len)
 {
-  ABI_RESULT(h, out, out_len, out_len, op_finish(s, OP_DIGEST, out, out_len));
+  ABI_RESULT_LIGHT(h, out, out_len, out_len, op_finish(s, OP_DIGEST, out, out_len));
 }
 
 EXPORT CK_RV C_SignInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-  ABI_SESSION(h, true, op_begin(s, OP_SIGN, m, key));
+  ABI_SESSION_LIGHT(h, true, op_begin(s, OP_SIGN, m, key));
 }
 
 EXPORT CK_RV C_Sign(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
@@ -255,7 +262,7 @@ EXPORT CK_RV C_SignFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned long 
 
 EXPORT CK_RV C_VerifyInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-  ABI_SESSION(h, true, op_begin(s, OP_VERIFY, m, key));
+  ABI_SESSION_LIGHT(h, true, op_begin(s, OP_VERIFY, m, key));
 }
 
 EXPORT CK_RV C_Verify(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *signature,
@@ -291,7 +298,7 @@ EXPORT CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_ATTRIBUT
 
 EXPORT CK_RV C_EncryptInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-  ABI_SESSION(h, true, op_begin(s, OP_ENCRYPT, m, key));
+  ABI_SESSION_LIGHT(h, true, op_begin(s, OP_ENCRYPT, m, key));
 }
 
 EXPORT CK_RV C_Encrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,
@@ -314,7 +321,7 @@ EXPORT CK_RV C_EncryptFinal(CK_SESSION_HANDLE h, unsigned char *out, unsigned lo
 
 EXPORT CK_RV C_DecryptInit(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
 {
-  ABI_SESSION(h, true, op_begin(s, OP_DECRYPT, m, key));
+  ABI_SESSION_LIGHT(h, true, op_begin(s, OP_DECRYPT, m, key));
 }
 
 EXPORT CK_RV C_Decrypt(CK_SESSION_HANDLE h, unsigned char *in, unsigned long len, unsigned char *out,

@@ -10,6 +10,8 @@
 hf_err abi_enter(void);
 /* Undoes abi_enter where it succeeded (entered), remembers the error for last_error, and yields its CK_RV. */
 CK_RV abi_leave(bool entered, hf_err e);
+/* The same after library_enter alone. */
+CK_RV abi_leave_light(bool entered, hf_err e);
 
 /* Runs body where the module is up and the arguments are there: for a call that concerns no token. */
 #define ABI(arguments_there, body)                         \
@@ -37,17 +39,18 @@ CK_RV abi_leave(bool entered, hf_err e);
     e_ = (body);                                                            \
   return abi_leave(entered_, e_)
 
-#define ABI_LOCKED(acquire, arguments_there, body)            \
-  struct session *s = NULL;                                   \
-  hf_err e_ = abi_enter();                                    \
-  bool entered_ = !hf_failed(e_);                             \
-  if (entered_)                                               \
-    e_ = (arguments_there) ? (acquire) : abi_arguments_bad(); \
-  if (s) {                                                    \
-    e_ = (body);                                              \
-    session_release(s);                                       \
-  }                                                           \
-  return abi_leave(entered_, e_)
+#define ABI_LOCKED_BY(enter, leave, acquire, arguments_there, body) \
+  struct session *s = NULL;                                         \
+  hf_err e_ = enter();                                              \
+  bool entered_ = !hf_failed(e_);                                   \
+  if (entered_)                                                     \
+    e_ = (arguments_there) ? (acquire) : abi_arguments_bad();       \
+  if (s) {                                                          \
+    e_ = (body);                                                    \
+    session_release(s);                                             \
+  }                                                                 \
+  return leave(entered_, e_)
+#define ABI_LOCKED(acquire, arguments_there, body) ABI_LOCKED_BY(abi_enter, abi_leave, acquire, arguments_there, body)
 
 /* The same with the session locked, as s. */
 #define ABI_SESSION(h, arguments_there, body) ABI_LOCKED(abi_session(__func__, h, &s), arguments_there, body)
@@ -56,6 +59,14 @@ CK_RV abi_leave(bool entered, hf_err e);
 #define ABI_RESULT(h, out, out_len, arguments_there, body)                                   \
   ABI_LOCKED((out) ? abi_session(__func__, h, &s) : session_acquire(h, &s), arguments_there, \
              abi_result(body, out, out_len))
+
+/* The same for a call that leaves OpenSSL's error queue alone by itself: one that begins an operation (see op.h), or hashes, where nothing
+ * fails but for want of memory. Setting the queue aside takes as long as all the rest of these. */
+#define ABI_SESSION_LIGHT(h, arguments_there, body) \
+  ABI_LOCKED_BY(library_enter, abi_leave_light, abi_session(__func__, h, &s), arguments_there, body)
+#define ABI_RESULT_LIGHT(h, out, out_len, arguments_there, body)                                               \
+  ABI_LOCKED_BY(library_enter, abi_leave_light, (out) ? abi_session(__func__, h, &s) : session_acquire(h, &s), \
+                arguments_there, abi_result(body, out, out_len))
 
 hf_err abi_arguments_bad(void);
 

@@ -30,7 +30,7 @@ struct mech_ops {
   /* Makes the contexts for the key, and knows op->out_len where signatures or digests come out. */
   hf_err (*prepare)(struct op *op, const struct op_key *key, const CK_MECHANISM *mechanism);
   /* Takes the mechanism's parameter, each time; the contexts stay. NULL: the parameter is prepare's, and another one means another
-   * context. */
+   * context. Puts nothing into libcrypto's error queue. */
   hf_err (*set_param)(struct op *op, const CK_MECHANISM *mechanism);
   /* Makes the contexts ready for one more message, the first as well; NULL: they always are. */
   hf_err (*start)(struct op *op);

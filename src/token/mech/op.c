@@ -6,6 +6,8 @@
 #include "token/key.h"
 #include "token/session.h"
 
+#include <openssl/err.h>
+
 static const struct {
   CK_FLAGS mech_flag;
   CK_ATTRIBUTE_TYPE usage;
@@ -221,7 +223,9 @@ static hf_err make_ready(struct session *session, enum op_kind kind, const CK_ME
   if (still_prepared(session, op, m, key))
     return HF_OK;
   op_free(op);
-  return prepare(session, kind, op, m, key);
+  bool queue_is_ours = crypto_probe_begin();
+  hf_err e = prepare(session, kind, op, m, key);
+  return crypto_probe_end(queue_is_ours, !hf_failed(e)) ? e : hf_fail(HF_ERR_NO_MEMORY, "libcrypto");
 }
 
 static hf_err cancel(struct op *op)
@@ -289,12 +293,19 @@ hf_err op_need_whole(struct op *op)
   return hf_fail(HF_ERR_OPERATION_ACTIVE, "a multi-part operation is under way");
 }
 
+/* It fails for want of memory alone. What that left in libcrypto's queue would be taken for the next failure's reason. */
+static hf_err no_digest(const struct op *op)
+{
+  ERR_clear_error();
+  return hf_fail(HF_ERR_NO_MEMORY, "%s", op->mech->name);
+}
+
 static hf_err start_digest(struct op *op)
 {
   if (!op->md_ctx)
     op->md_ctx = EVP_MD_CTX_new();
   if (!op->md_ctx || EVP_DigestInit_ex2(op->md_ctx, op->md, NULL) != 1)
-    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+    return no_digest(op);
   return HF_OK;
 }
 
@@ -308,8 +319,7 @@ static hf_err start(struct op *op)
 static hf_err absorb(struct op *op, struct hf_slice part)
 {
   if (op->mech->digest)
-    return EVP_DigestUpdate(op->md_ctx, part.data, part.len) == 1 ? HF_OK
-                                                                  : crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+    return EVP_DigestUpdate(op->md_ctx, part.data, part.len) == 1 ? HF_OK : no_digest(op);
   if (op->mech->ops->absorb)
     return op->mech->ops->absorb(op, part);
   if (op->mech->ops->gather)
@@ -359,7 +369,7 @@ static hf_err conclude(struct op *op, void *other, CK_ULONG *other_len)
   if (op->mech->ops->gather)
     return conclude_gathered(op, other, other_len);
   if (op->mech->digest && EVP_DigestFinal_ex(op->md_ctx, digest, &len) != 1)
-    return crypto_fail(HF_ERR_FUNCTION_FAILED, op->mech->name);
+    return no_digest(op);
   return apply(op, hf_slice(digest, len), other, other_len);
 }
 

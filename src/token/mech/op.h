@@ -75,7 +75,7 @@ hf_err op_param(const struct op *op, const CK_MECHANISM *mechanism, const char *
 /* Whether a cipher is to encrypt: to wrap and to sign, too. */
 bool op_encrypts(const struct op *op);
 
-/* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). */
+/* A NULL mechanism cancels (PKCS #11 v3.0, section 5.13). Leaves libcrypto's error queue as it was. */
 hf_err op_begin(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
 /* The same, but a parameter comes with each message, by ops->message_param: the one in mechanism is not looked at. */
 hf_err op_begin_messages(struct session *session, enum op_kind kind, const CK_MECHANISM *mechanism,
