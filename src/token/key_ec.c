@@ -207,9 +207,11 @@ static hf_err encode_montgomery(const EVP_PKEY *key, struct attr_halves *public,
 static const char *const ec_names[] = { "EC", NULL }, *const edwards_names[] = { "ED25519", "ED448", NULL };
 static const char *const montgomery_names[] = { "X25519", "X448", NULL };
 const struct key_type key_type_ec = { .type = CKK_EC, .names = ec_names, .decode = decode, .encode = encode };
-const struct key_type key_type_edwards = {
-  .type = CKK_EC_EDWARDS, .names = edwards_names, .decode = decode_raw, .encode = encode_edwards
-};
+const struct key_type key_type_edwards = { .type = CKK_EC_EDWARDS,
+                                           .names = edwards_names,
+                                           .decode = decode_raw,
+                                           .encode = encode_edwards,
+                                           .check = key_check_edwards };
 const struct key_type key_type_montgomery = {
   .type = CKK_EC_MONTGOMERY, .names = montgomery_names, .decode = decode_raw, .encode = encode_montgomery
 };

@@ -129,25 +129,37 @@ static hf_err encode(const EVP_PKEY *key, struct attr_halves *public, struct att
   return public ? attrs_set_ulong(&public->open, CKA_MODULUS_BITS, (CK_ULONG)EVP_PKEY_get_bits(key)) : HF_OK;
 }
 
+/* What every number of a public key keeps to, whatever else it may be (RFC 8017, section 3.1). */
+static hf_err check_public(const BIGNUM *n, const BIGNUM *e)
+{
+  if (!BN_is_odd(n) || !BN_is_odd(e) || BN_is_one(e) || BN_cmp(e, n) >= 0)
+    return key_bad("the modulus and the exponent are no RSA key's");
+  return HF_OK;
+}
+
 /* Whether the exponents belong together: 2^(e d) = 2. Primes that are none show here, too. */
-static hf_err check(struct kind kind, const EVP_PKEY *key)
+static hf_err check_exponents(BIGNUM *const *bn)
 {
   HF_CLEANUP(key_bn_ctx_free) BN_CTX *ctx = BN_CTX_new_ex(crypto_ctx());
-  HF_CLEANUP(rsa_free) struct rsa rsa = { 0 };
   HF_CLEANUP(key_number_free) BIGNUM *x = BN_new();
-  BIGNUM **bn = rsa.bn;
-  if (kind.class != CKO_PRIVATE_KEY)
-    return HF_OK;
-  for (size_t i = N; i <= D; i++)
-    if (EVP_PKEY_get_bn_param(key, parts[i].name, &bn[i]) != 1)
-      return crypto_fail(HF_ERR_FUNCTION_FAILED, "reading a key");
   if (!ctx || !x)
     return hf_fail(HF_ERR_NO_MEMORY, "an RSA key");
   BN_set_flags(bn[D], BN_FLG_CONSTTIME);
-  if (!BN_is_odd(bn[N]) || !BN_set_word(x, 2) || !BN_mod_exp(x, x, bn[E], bn[N], ctx) ||
-      !BN_mod_exp(x, x, bn[D], bn[N], ctx) || !BN_is_word(x, 2))
+  if (!BN_set_word(x, 2) || !BN_mod_exp(x, x, bn[E], bn[N], ctx) || !BN_mod_exp(x, x, bn[D], bn[N], ctx) ||
+      !BN_is_word(x, 2))
     return key_bad("the exponents are no RSA key's");
   return HF_OK;
+}
+
+static hf_err check(struct kind kind, const EVP_PKEY *key)
+{
+  HF_CLEANUP(rsa_free) struct rsa rsa = { 0 };
+  bool private = kind.class == CKO_PRIVATE_KEY;
+  for (size_t i = N; i <= (private ? D : E); i++)
+    if (EVP_PKEY_get_bn_param(key, parts[i].name, &rsa.bn[i]) != 1)
+      return crypto_fail(HF_ERR_FUNCTION_FAILED, "reading a key");
+  HF_TRY(check_public(rsa.bn[N], rsa.bn[E]));
+  return private ? check_exponents(rsa.bn) : HF_OK;
 }
 
 static const char *const names[] = { "RSA", NULL };

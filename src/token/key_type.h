@@ -21,6 +21,9 @@ struct key_type {
 extern const struct key_type key_type_rsa, key_type_ec, key_type_edwards, key_type_montgomery, key_type_dsa;
 extern const struct key_type key_type_dh, key_type_ml_dsa, key_type_ml_kem, key_type_slh_dsa;
 
+/* The check of Edwards curves (key_edwards.c). */
+hf_err key_check_edwards(struct kind kind, const EVP_PKEY *key);
+
 /* An attribute that libcrypto has, too. */
 enum {
   KEY_IN_PUBLIC = 1 << 0,

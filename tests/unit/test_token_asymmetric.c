@@ -195,6 +195,28 @@ static void test_rsa_sizes(void **state)
   }
 }
 
+static void test_rsa_public_that_is_none(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  struct rig_pair pair = generate_rsa(h, 1024, 3);
+  struct value modulus = get(h, pair.public, CKA_MODULUS), exponent = { { 3 }, 1 };
+  static const CK_BYTE exponents[] = { 0, 1, 2, 4 };
+  for (size_t i = 0; i <= HF_ARRAY_LEN(exponents); i++) {
+    struct template t;
+    CK_OBJECT_HANDLE key;
+    if (i < HF_ARRAY_LEN(exponents))
+      exponent.data[0] = exponents[i];
+    else
+      modulus.data[127] ^= 1;
+    begin(&t, CKO_PUBLIC_KEY, CKK_RSA);
+    add_value(&t, CKA_MODULUS, &modulus);
+    add_value(&t, CKA_PUBLIC_EXPONENT, &exponent);
+    assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, create(h, &t, &key));
+    exponent.data[0] = 3;
+  }
+}
+
 /* A key that the row's sizes do not take: as it comes from outside. */
 static void test_rsa_too_short_to_sign(void **state)
 {
@@ -253,6 +275,52 @@ static void test_points(void **state)
   assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, import_point(h, bare, 65, &key));
   memset(bare + 1, 0xff, 64);
   assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, import_point(h, bare, 65, &key));
+}
+
+static CK_RV import_edwards(CK_SESSION_HANDLE h, CK_BYTE oid, const CK_BYTE *point, CK_ULONG len)
+{
+  const CK_BYTE params[] = { 6, 3, 0x2b, 0x65, oid };
+  struct template t;
+  CK_OBJECT_HANDLE key;
+  begin(&t, CKO_PUBLIC_KEY, CKK_EC_EDWARDS);
+  add(&t, CKA_EC_PARAMS, params, sizeof(params));
+  add(&t, CKA_EC_POINT, point, len);
+  return create(h, &t, &key);
+}
+
+/* Small y, most significant byte last: 3 and 4 are on both curves, 2 and 11 on none. */
+static void test_edwards_points(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  static const struct {
+    CK_BYTE y, top;
+    CK_RV rv;
+  } points[] = {
+    { 3, 0, CKR_OK },
+    { 3, 0x80, CKR_OK },
+    { 4, 0, CKR_OK },
+    { 1, 0, CKR_OK },
+    { 1, 0x80, CKR_ATTRIBUTE_VALUE_INVALID }, /* x is 0, which has no other sign */
+    { 2, 0, CKR_ATTRIBUTE_VALUE_INVALID },
+    { 11, 0x80, CKR_ATTRIBUTE_VALUE_INVALID },
+  };
+  for (size_t i = 0; i < HF_ARRAY_LEN(points); i++) {
+    CK_BYTE small[32] = { points[i].y }, large[57] = { points[i].y };
+    small[31] = large[56] = points[i].top;
+    assert_rv(points[i].rv, import_edwards(h, 0x70, small, sizeof(small)));
+    assert_rv(points[i].rv, import_edwards(h, 0x71, large, sizeof(large)));
+  }
+  /* A y that is not below p; and bytes that are none of it. */
+  CK_BYTE all[57];
+  memset(all, 0xff, sizeof(all));
+  all[31] = 0x7f;
+  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, import_edwards(h, 0x70, all, 32));
+  memset(all, 0, sizeof(all));
+  all[0] = 3;
+  all[56] = 1;
+  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, import_edwards(h, 0x71, all, 57));
+  assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, import_edwards(h, 0x71, all, 56));
 }
 
 static CK_RV eddsa_init(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE key, struct hf_ck_eddsa_params *params)
@@ -408,15 +476,10 @@ static void test_hedging_and_contexts(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_rsa_from_its_parts),
-    RIG_TEST(test_rsa_that_is_none),
-    RIG_TEST(test_rsa_sizes),
-    RIG_TEST(test_rsa_too_short_to_sign),
-    RIG_TEST(test_points),
-    RIG_TEST(test_eddsa_parameters),
-    RIG_TEST(test_dsa),
-    RIG_TEST(test_post_quantum),
-    RIG_TEST(test_hedging_and_contexts),
+    RIG_TEST(test_rsa_from_its_parts),    RIG_TEST(test_rsa_that_is_none),        RIG_TEST(test_rsa_sizes),
+    RIG_TEST(test_rsa_too_short_to_sign), RIG_TEST(test_rsa_public_that_is_none), RIG_TEST(test_points),
+    RIG_TEST(test_edwards_points),        RIG_TEST(test_eddsa_parameters),        RIG_TEST(test_dsa),
+    RIG_TEST(test_post_quantum),          RIG_TEST(test_hedging_and_contexts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
