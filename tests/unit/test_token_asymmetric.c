@@ -6,7 +6,7 @@
 #include "token/mech/mech.h"
 #include "vectors.h"
 
-enum { VALUE_MAX = 8192 };
+enum { VALUE_MAX = 20000 };
 
 static CK_BYTE message[] = "what is to be signed";
 
