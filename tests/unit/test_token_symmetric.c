@@ -156,7 +156,7 @@ static void test_kept_context(void **state)
     CK_GCM_PARAMS params = { nonce, i % 5 ? 12 : 1 + (CK_ULONG)i % 128, 0, key_bytes, (CK_ULONG)i % 64, 128 };
     CK_MECHANISM m = { CKM_AES_GCM, &params, sizeof(params) };
     nonce[0] = (CK_BYTE)i;
-    libcrypto_gcm(nonce, (int)params.iv_len, key_bytes, (int)params.aad_len, key_bytes, 50, right);
+    libcrypto_gcm(nonce, (int)params.ulIvLen, key_bytes, (int)params.ulAADLen, key_bytes, 50, right);
     assert_ok(encrypt(h, &m, key, key_bytes, 50, &out));
     assert_int_equal(66, out.len);
     assert_memory_equal(right, out.data, 66);
@@ -292,7 +292,7 @@ static void test_counter_ends(void **state)
     CK_BYTE before, last;
   } rows[] = { { 8, 2, 0, 0xfe }, { 8, 1, 0, 0xff }, { 32, 2, 0xff, 0xfe }, { 128, 2, 0xff, 0xfe }, { 2, 3, 0, 1 } };
   for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
-    CK_AES_CTR_PARAMS params = { .counter_bits = rows[i].bits };
+    CK_AES_CTR_PARAMS params = { .ulCounterBits = rows[i].bits };
     CK_MECHANISM m = { CKM_AES_CTR, &params, sizeof(params) };
     CK_ULONG most = 16 * rows[i].blocks;
     memset(params.cb, rows[i].before, 15);
