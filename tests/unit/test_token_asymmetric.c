@@ -473,13 +473,72 @@ static void test_hedging_and_contexts(void **state)
   assert_rv(CKR_MECHANISM_PARAM_INVALID, C_SignInit(h, &m, pair.private));
 }
 
+static CK_OBJECT_HANDLE aes_key(CK_SESSION_HANDLE h)
+{
+  CK_MECHANISM m = { CKM_AES_KEY_GEN, NULL, 0 };
+  CK_ULONG len = 32;
+  CK_BBOOL yes = CK_TRUE;
+  CK_ATTRIBUTE tmpl[] = { { CKA_VALUE_LEN, &len, sizeof(len) }, { CKA_WRAP, &yes, 1 }, { CKA_UNWRAP, &yes, 1 } };
+  CK_OBJECT_HANDLE key;
+  assert_ok(C_GenerateKey(h, &m, tmpl, 3, &key));
+  return key;
+}
+
+/* Out by PKCS #8 and in again: it has all its parts, and signs as before. */
+static void goes_through_wrapping(CK_SESSION_HANDLE h, CK_KEY_TYPE type, struct rig_pair pair, CK_MECHANISM_TYPE with)
+{
+  static CK_BYTE wrapped[VALUE_MAX];
+  CK_MECHANISM kwp = { CKM_AES_KEY_WRAP_KWP, NULL, 0 }, m = { with, NULL, 0 };
+  CK_OBJECT_HANDLE aes = aes_key(h), back;
+  CK_ULONG len = sizeof(wrapped);
+  struct template t;
+  assert_ok(C_WrapKey(h, &kwp, aes, pair.private, wrapped, &len));
+  begin(&t, CKO_PRIVATE_KEY, type);
+  assert_ok(C_UnwrapKey(h, &kwp, aes, wrapped, len, t.attrs, t.count, &back));
+  pair_works(h, &m, pair.public, back);
+  static const CK_ATTRIBUTE_TYPE same[] = {
+    CKA_PUBLIC_KEY_INFO, CKA_VALUE, CKA_SEED, CKA_PARAMETER_SET, CKA_EC_PARAMS,
+    CKA_EC_POINT,        CKA_PRIME, CKA_BASE, CKA_MODULUS,       CKA_EXPONENT_1
+  };
+  for (size_t i = 0; i < HF_ARRAY_LEN(same); i++) {
+    static CK_BYTE a[VALUE_MAX], b[VALUE_MAX];
+    CK_ATTRIBUTE was = { same[i], a, sizeof(a) }, is = { same[i], b, sizeof(b) };
+    assert_int_equal(C_GetAttributeValue(h, pair.private, &was, 1), C_GetAttributeValue(h, back, &is, 1));
+    assert_int_equal(was.ulValueLen, is.ulValueLen);
+    if (was.ulValueLen != CK_UNAVAILABLE_INFORMATION)
+      assert_memory_equal(a, b, was.ulValueLen);
+  }
+}
+
+static void test_wrapping(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  static CK_BYTE p224[] = { 6, 5, 0x2b, 0x81, 4, 0, 0x21 }, ed448[] = { 6, 3, 0x2b, 0x65, 0x71 };
+  CK_ATTRIBUTE ec = { CKA_EC_PARAMS, p224, sizeof(p224) }, ed = { CKA_EC_PARAMS, ed448, sizeof(ed448) };
+  CK_MECHANISM params_m = { CKM_DSA_PARAMETER_GEN, NULL, 0 };
+  CK_ULONG bits = 1024;
+  CK_ATTRIBUTE tmpl = { CKA_PRIME_BITS, &bits, sizeof(bits) };
+  CK_OBJECT_HANDLE params;
+  struct value values[3];
+  goes_through_wrapping(h, CKK_RSA, generate_rsa(h, 1024, 3), CKM_SHA256_RSA_PKCS);
+  goes_through_wrapping(h, CKK_EC, generate(h, CKM_EC_KEY_PAIR_GEN, &ec, 1), CKM_ECDSA_SHA256);
+  goes_through_wrapping(h, CKK_EC_EDWARDS, generate(h, CKM_EC_EDWARDS_KEY_PAIR_GEN, &ed, 1), CKM_EDDSA);
+  assert_ok(C_GenerateKey(h, &params_m, &tmpl, 1, &params));
+  goes_through_wrapping(h, CKK_DSA, generate_dsa(h, params, values), CKM_DSA_SHA256);
+  if (!mech_find(CKM_ML_DSA))
+    return;
+  goes_through_wrapping(h, CKK_ML_DSA, generate_set(h, CKM_ML_DSA_KEY_PAIR_GEN, CKP_ML_DSA_65), CKM_ML_DSA);
+  goes_through_wrapping(h, CKK_SLH_DSA, generate_set(h, CKM_SLH_DSA_KEY_PAIR_GEN, CKP_SLH_DSA_SHAKE_128F), CKM_SLH_DSA);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
     RIG_TEST(test_rsa_from_its_parts),    RIG_TEST(test_rsa_that_is_none),        RIG_TEST(test_rsa_sizes),
     RIG_TEST(test_rsa_too_short_to_sign), RIG_TEST(test_rsa_public_that_is_none), RIG_TEST(test_points),
     RIG_TEST(test_edwards_points),        RIG_TEST(test_eddsa_parameters),        RIG_TEST(test_dsa),
-    RIG_TEST(test_post_quantum),          RIG_TEST(test_hedging_and_contexts),
+    RIG_TEST(test_post_quantum),          RIG_TEST(test_hedging_and_contexts),    RIG_TEST(test_wrapping),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
