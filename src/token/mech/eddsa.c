@@ -53,9 +53,7 @@ static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANIS
 {
   struct hf_ck_eddsa_params params;
   if (m->ulParameterLen) {
-    if (m->ulParameterLen != sizeof(params))
-      return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s takes CK_EDDSA_PARAMS or nothing", op->mech->name);
-    memcpy(&params, m->pParameter, sizeof(params));
+    HF_TRY(op_param(op, m, "CK_EDDSA_PARAMS", &params, sizeof(params)));
     HF_TRY(set_scheme(op, key->pkey, &params));
   }
   return mech_message_prepare(op, key->pkey);

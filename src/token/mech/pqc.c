@@ -87,7 +87,7 @@ static const struct hash *hash_of(CK_MECHANISM_TYPE hash, CK_MECHANISM_TYPE with
 
 static hf_err bad_param(const struct op *op)
 {
-  return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: the parameter's length, hedge or hash", op->mech->name);
+  return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: the parameter's hedge, hash or context", op->mech->name);
 }
 
 /* Hedged is libcrypto's default; who verifies has no say in it. */
@@ -105,10 +105,8 @@ static hf_err set_hedge(struct op *op, struct pqc *pqc, CK_ULONG hedge)
 static hf_err take_context(struct op *op, struct pqc *pqc, const CK_MECHANISM *m)
 {
   struct hf_ck_sign_context params = { .hedgeVariant = CKH_HEDGE_PREFERRED };
-  if (m->ulParameterLen != 0 && m->ulParameterLen != sizeof(params))
-    return bad_param(op);
   if (m->ulParameterLen)
-    memcpy(&params, m->pParameter, sizeof(params));
+    HF_TRY(op_param(op, m, "CK_SIGN_ADDITIONAL_CONTEXT", &params, sizeof(params)));
   HF_TRY(set_hedge(op, pqc, params.hedgeVariant));
   return mech_message_context(op, &pqc->message, params.pContext, params.ulContextLen);
 }
@@ -160,9 +158,7 @@ static hf_err prepare_prehashed(struct op *op, const struct op_key *key, const C
 {
   struct hf_ck_hash_sign_context params;
   struct pqc *pqc = NULL;
-  if (m->ulParameterLen != sizeof(params))
-    return bad_param(op);
-  memcpy(&params, m->pParameter, sizeof(params));
+  HF_TRY(op_param(op, m, "CK_HASH_SIGN_ADDITIONAL_CONTEXT", &params, sizeof(params)));
   HF_TRY(new_state(op, &pqc));
   pqc->hash = hash_of(params.hash, MECH_NO_KEY);
   if (!pqc->hash)

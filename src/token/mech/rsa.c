@@ -44,9 +44,7 @@ static hf_err prepare_x509(struct op *op, const struct op_key *key, const CK_MEC
 static hf_err prepare_pss(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   CK_RSA_PKCS_PSS_PARAMS params;
-  if (m->ulParameterLen != sizeof(params))
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_PKCS_PSS_PARAMS", op->mech->name);
-  memcpy(&params, m->pParameter, sizeof(params));
+  HF_TRY(op_param(op, m, "CK_RSA_PKCS_PSS_PARAMS", &params, sizeof(params)));
   const char *hash = mech_hash_name(params.hashAlg), *mgf = mech_mgf_name(params.mgf);
   if (!hash || !mgf || (op->mech->digest && strcmp(op->mech->digest, hash) != 0))
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s: hash 0x%lx, MGF 0x%lx", op->mech->name, params.hashAlg,

@@ -11,9 +11,7 @@
 static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   struct hf_ck_rsa_aes_key_wrap_params params;
-  if (m->ulParameterLen != sizeof(params))
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_AES_KEY_WRAP_PARAMS", op->mech->name);
-  memcpy(&params, m->pParameter, sizeof(params));
+  HF_TRY(op_param(op, m, "CK_RSA_AES_KEY_WRAP_PARAMS", &params, sizeof(params)));
   if (!params.pOAEPParams)
     return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_PKCS_OAEP_PARAMS, too", op->mech->name);
   CK_MECHANISM oaep = { CKM_RSA_PKCS_OAEP, params.pOAEPParams, sizeof(*params.pOAEPParams) };

@@ -119,9 +119,7 @@ static bool set_label(EVP_PKEY_CTX *ctx, const void *label, size_t len)
 hf_err mech_rsa_prepare_oaep(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   CK_RSA_PKCS_OAEP_PARAMS params;
-  if (m->ulParameterLen != sizeof(params))
-    return hf_fail(HF_ERR_MECHANISM_PARAM_INVALID, "%s needs CK_RSA_PKCS_OAEP_PARAMS", op->mech->name);
-  memcpy(&params, m->pParameter, sizeof(params));
+  HF_TRY(op_param(op, m, "CK_RSA_PKCS_OAEP_PARAMS", &params, sizeof(params)));
   const char *hash = mech_hash_name(params.hashAlg), *mgf = mech_mgf_name(params.mgf);
   size_t label = params.ulSourceDataLen;
   /* Without a label some callers leave the source's type out. */
@@ -167,14 +165,14 @@ hf_err mech_rsa_crypt_pkcs(struct op *op, struct hf_slice in, bool last, uint8_t
 hf_err mech_rsa_crypt_oaep(struct op *op, struct hf_slice in, bool last, uint8_t *ret_out, size_t *ret_len)
 {
   (void)last;
-  return (op->kind == OP_ENCRYPT || op->kind == OP_WRAP ? encrypt : decrypt_oaep)(op, in, ret_out, ret_len);
+  return (op_encrypts(op) ? encrypt : decrypt_oaep)(op, in, ret_out, ret_len);
 }
 
 hf_err mech_rsa_crypt_x509(struct op *op, struct hf_slice in, uint8_t *ret_out)
 {
   uint8_t block[RSA_BLOCK_MAX];
   size_t len = op->out_len;
-  bool encrypts = op->kind == OP_ENCRYPT || op->kind == OP_WRAP;
+  bool encrypts = op_encrypts(op);
   if (!encrypts)
     HF_TRY(check_encrypted(op, in));
   HF_TRY(mech_rsa_block(op, in, block));
