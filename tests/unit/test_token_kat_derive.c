@@ -438,6 +438,42 @@ static void test_known_answers(void **state)
       check(h, &kats[i]);
 }
 
+static CK_RV begin(struct made *made, CK_OBJECT_HANDLE base)
+{
+  CK_OBJECT_HANDLE key;
+  return mech_find(made->kat->type)->info.flags & CKF_SIGN ? C_SignInit(made->session, &made->mechanism, base)
+                                                           : derive(made, base, &key);
+}
+
+/* A structure that is shorter or longer than the mechanism's, is nowhere, or is nothing but zeros. */
+static void test_wrong_parameters(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  for (size_t i = 0; i < HF_ARRAY_LEN(kats); i++) {
+    const struct kat *kat = &kats[i];
+    struct made made;
+    if (!mech_find(kat->type) || kat->type == CKM_DH_PKCS_DERIVE)
+      continue;
+    CK_OBJECT_HANDLE base = base_key(h, kat);
+    make(h, kat, &made);
+    CK_MECHANISM good = made.mechanism;
+    made.mechanism.ulParameterLen = good.ulParameterLen + 1;
+    made.mechanism.pParameter = good.ulParameterLen ? good.pParameter : &made.param;
+    assert_rv(CKR_MECHANISM_PARAM_INVALID, begin(&made, base));
+    if (good.ulParameterLen == 0)
+      continue;
+    made.mechanism.ulParameterLen = good.ulParameterLen - 1;
+    assert_rv(CKR_MECHANISM_PARAM_INVALID, begin(&made, base));
+    made.mechanism = (CK_MECHANISM){ kat->type, NULL, good.ulParameterLen };
+    assert_rv(CKR_MECHANISM_PARAM_INVALID, begin(&made, base));
+    made.mechanism = good;
+    memset(good.pParameter, 0, good.ulParameterLen);
+    CK_RV rv = begin(&made, base); /* nothing may be a parameter: the first bit, no data to append */
+    assert_true(rv != CKR_FUNCTION_FAILED && rv != CKR_GENERAL_ERROR && rv != CKR_HOST_MEMORY);
+  }
+}
+
 static bool has_vector(CK_MECHANISM_TYPE type)
 {
   for (size_t i = 0; i < HF_ARRAY_LEN(kats); i++)
@@ -466,6 +502,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     RIG_TEST(test_known_answers),
+    RIG_TEST(test_wrong_parameters),
     RIG_TEST(test_all_have_a_vector),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
