@@ -427,7 +427,7 @@ def test_the_page(build, env, workdir, run, holdfast):
         there = workdir / "holdfast" / ("lib/pkcs11" if path.endswith(".so") else "bin") / path.rsplit("/", 1)[1]
         there.parent.mkdir(parents=True, exist_ok=True)
         there.symlink_to(conftest.built(build / path))
-    script = ["shopt -s expand_aliases"]
+    script = ["shopt -s expand_aliases", "trap 'kill $(jobs -p) 2>/dev/null' EXIT"]
     for command, said in commands(conftest.SOURCE / "docs/simulation.md"):
         quoted = shlex.quote(command)
         script.append(command if command.endswith("&") else f"{{ {command}\n}} >out 2>&1; status=$?")

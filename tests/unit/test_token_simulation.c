@@ -276,6 +276,19 @@ static void test_corrupt(void **state)
   }
 }
 
+/* A function that is only in the tables of v3.0. */
+static void test_newer_functions(void **state)
+{
+  (void)state;
+  CK_SLOT_ID slot;
+  CK_OBJECT_HANDLE key;
+  struct hf_ck_interface *interface;
+  CK_SESSION_HANDLE h = simulated("simulation.faults = C_LoginUser device-error", &slot, &key);
+  assert_ok(C_GetInterface(utf8("PKCS 11"), &(CK_VERSION){ 3, 0 }, &interface, 0));
+  const struct hf_ck_functions_3_0 *functions = interface->function_list;
+  assert_rv(CKR_DEVICE_ERROR, functions->C_LoginUser(h, CKU_USER, utf8(USER_PIN), strlen(USER_PIN), NULL, 0));
+}
+
 static void test_switching(void **state)
 {
   (void)state;
@@ -463,6 +476,7 @@ int main(void)
     RIG_TEST(test_hang),
     RIG_TEST(test_hang_ends_at_finalize),
     RIG_TEST(test_corrupt),
+    RIG_TEST(test_newer_functions),
     RIG_TEST(test_switching),
     RIG_TEST(test_other_processes),
     RIG_TEST(test_queue),

@@ -168,6 +168,13 @@ static hf_err check_session_count(const struct call *call)
   return hf_fail(code ? code : HF_ERR_SESSION_COUNT, "simulated: %u sessions are open", most);
 }
 
+/* Functions of v3.0 and later are only in tables, and have our prefix. */
+static const char *standard_name(const char *function)
+{
+  static const char prefix[] = "abi_";
+  return strncmp(function, prefix, sizeof(prefix) - 1) == 0 ? function + sizeof(prefix) - 1 : function;
+}
+
 hf_err simulation_slot_call(const char *function, CK_SLOT_ID id)
 {
   struct call call = { .function = function };
@@ -216,8 +223,10 @@ hf_err simulation_session_call(const char *function, CK_SESSION_HANDLE handle)
   struct session *session;
   char key[WORD_KEY] = "";
   HF_TRY(session_acquire(handle, &session));
-  struct call call = { .function = function, .slot = session->slot, .token = session->token, .session = handle };
-  const struct op *op = operation_of(session, function);
+  struct call call = {
+    .function = standard_name(function), .slot = session->slot, .token = session->token, .session = handle
+  };
+  const struct op *op = operation_of(session, call.function);
   if (op && op->object)
     key_name(object_attrs(op->object), key);
   session_release(session);
