@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Signatures a second: libcrypto with a kept key and context, Holdfast's token, SoftHSM2; the same key sizes, on 1, 2 and 4
- * threads. They take turns in short slices, so a drift of the machine's speed meets all alike; figures are medians.
- */
+/* Signatures a second: libcrypto with a kept key and context, Holdfast's token, SoftHSM2; the same key sizes. */
+#include "contest.h"
 #include "p11_rig.h"
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
-#include <pthread.h>
-#include <stdatomic.h>
 
-enum { ROUNDS = 9, THREADS_MAX = 4, CONTENDERS = 3, SIGNATURE_MAX = 512 };
-
-static const double slice_seconds = 0.15;
+enum { SIGNATURE_MAX = 512 };
 
 static const unsigned char hash[32] = "what is signed is hashed before";
 
@@ -53,12 +47,11 @@ struct signer {
   CK_OBJECT_HANDLE key;
   EVP_PKEY_CTX *ctx;
   EVP_MD_CTX *whole; /* for Ed25519, which takes no digest; in place of ctx */
-  atomic_bool *stop;
-  unsigned long count;
 };
 
-static void sign_libcrypto(struct signer *s)
+static void sign_libcrypto(void *arg)
 {
+  struct signer *s = arg;
   unsigned char out[SIGNATURE_MAX];
   size_t len = sizeof(out);
   /* From 3.5 on, a context has to be told before each message. */
@@ -69,42 +62,15 @@ static void sign_libcrypto(struct signer *s)
     abort();
 }
 
-static void sign_p11(struct signer *s)
+static void sign_p11(void *arg)
 {
+  struct signer *s = arg;
   unsigned char out[SIGNATURE_MAX], in[sizeof(hash)];
   CK_ULONG len = sizeof(out);
   CK_MECHANISM m = { s->kind->mechanism, NULL, 0 };
   memcpy(in, hash, sizeof(in));
   rig_check(s->rig, s->rig->f->C_SignInit(s->session, &m, s->key), "C_SignInit");
   rig_check(s->rig, s->rig->f->C_Sign(s->session, in, sizeof(in), out, &len), "C_Sign");
-}
-
-static void *work(void *arg)
-{
-  struct signer *s = arg;
-  for (s->count = 0; !atomic_load_explicit(s->stop, memory_order_relaxed); s->count++)
-    s->rig ? sign_p11(s) : sign_libcrypto(s);
-  return NULL;
-}
-
-static double rate(struct signer *signers, int threads)
-{
-  atomic_bool stop = false;
-  pthread_t ids[THREADS_MAX];
-  double start = rig_now();
-  for (int i = 0; i < threads; i++) {
-    signers[i].stop = &stop;
-    pthread_create(&ids[i], NULL, work, &signers[i]);
-  }
-  struct timespec pause = { 0, (long)(slice_seconds * 1e9) };
-  nanosleep(&pause, NULL);
-  stop = true;
-  unsigned long count = 0;
-  for (int i = 0; i < threads; i++) {
-    pthread_join(ids[i], NULL);
-    count += signers[i].count;
-  }
-  return (double)count / (rig_now() - start);
 }
 
 static void prepare_libcrypto(struct signer *s, EVP_PKEY *key)
@@ -122,65 +88,34 @@ static void prepare_libcrypto(struct signer *s, EVP_PKEY *key)
     abort();
 }
 
-static void prepare(struct signer all[CONTENDERS][THREADS_MAX], const struct kind *kind, struct rig *rigs,
-                    int rig_count)
+static void run(const struct kind *kind, struct contender *contenders, struct rig *rigs, int rig_count)
 {
+  static struct signer all[CONTEST_MAX][CONTEST_THREADS];
   EVP_PKEY *key = kind->make_libcrypto_key();
-  CK_OBJECT_HANDLE handles[CONTENDERS] = { 0 };
+  CK_OBJECT_HANDLE handles[CONTEST_MAX] = { 0 };
   for (int c = 0; c < rig_count; c++)
     handles[c] = kind->make_key(&rigs[c]);
-  for (int i = 0; i < THREADS_MAX; i++) {
+  for (int i = 0; i < CONTEST_THREADS; i++) {
     all[0][i] = (struct signer){ .kind = kind };
     prepare_libcrypto(&all[0][i], key);
-    for (int c = 0; c < rig_count; c++)
+    contenders[0].args[i] = &all[0][i];
+    for (int c = 0; c < rig_count; c++) {
       all[c + 1][i] =
           (struct signer){ .rig = &rigs[c], .kind = kind, .session = rig_session(&rigs[c]), .key = handles[c] };
+      contenders[c + 1].args[i] = &all[c + 1][i];
+    }
+  }
+  contest_run(kind->name, contenders, rig_count + 1);
+  for (int i = 0; i < CONTEST_THREADS; i++) {
+    EVP_PKEY_CTX_free(all[0][i].ctx);
+    EVP_MD_CTX_free(all[0][i].whole);
   }
   EVP_PKEY_free(key);
 }
 
-static void report(const struct kind *kind, int threads, double rates[CONTENDERS][ROUNDS], int rig_count,
-                   double single[CONTENDERS])
-{
-  double ratios[CONTENDERS][ROUNDS], medians[CONTENDERS];
-  for (int c = 0; c <= rig_count; c++) {
-    for (int r = 0; r < ROUNDS; r++)
-      ratios[c][r] = rates[c][r] / rates[0][r];
-    medians[c] = rig_median(rates[c], ROUNDS);
-    if (threads == 1)
-      single[c] = medians[c];
-  }
-  printf("%-9s %7d %11.0f %11.0f %8.2f %8.2f", kind->name, threads, medians[0], medians[1],
-         rig_median(ratios[1], ROUNDS), medians[1] / single[1]);
-  if (rig_count > 1)
-    printf(" %11.0f %8.2f %8.2f", medians[2], rig_median(ratios[2], ROUNDS), medians[2] / single[2]);
-  printf("\n");
-  fflush(stdout);
-}
-
-static void run(const struct kind *kind, struct rig *rigs, int rig_count)
-{
-  struct signer all[CONTENDERS][THREADS_MAX];
-  double rates[CONTENDERS][ROUNDS], single[CONTENDERS];
-  prepare(all, kind, rigs, rig_count);
-  for (int threads = 1; threads <= THREADS_MAX; threads *= 2) {
-    for (int r = -1; r < ROUNDS; r++) /* the first warms up */
-      for (int c = 0; c <= rig_count; c++) {
-        double value = rate(all[c], threads);
-        if (r >= 0)
-          rates[c][r] = value;
-      }
-    report(kind, threads, rates, rig_count, single);
-  }
-  for (int i = 0; i < THREADS_MAX; i++) {
-    EVP_PKEY_CTX_free(all[0][i].ctx);
-    EVP_MD_CTX_free(all[0][i].whole);
-  }
-}
-
 int main(int argc, char **argv)
 {
-  struct rig rigs[CONTENDERS - 1];
+  struct rig rigs[CONTEST_MAX - 1];
   int rig_count = 1;
   const char *softhsm2 = rig_softhsm2_path();
   if (argc != 2) {
@@ -191,14 +126,14 @@ int main(int argc, char **argv)
   rig_open(&rigs[0], RIG_HOLDFAST, argv[1], dir);
   if (softhsm2)
     rig_open(&rigs[rig_count++], RIG_SOFTHSM2, softhsm2, dir);
-  printf("Signatures a second; \"/lib\" is over libcrypto with a kept key and context on as many threads, \"/1\" over "
+  struct contender contenders[CONTEST_MAX] = { { "libcrypto", sign_libcrypto, { NULL } } };
+  for (int i = 0; i < rig_count; i++)
+    contenders[i + 1] = (struct contender){ rigs[i].name, sign_p11, { NULL } };
+  printf("Signatures a second; \"/first\" is over libcrypto with a kept key and context on as many threads, \"/1\" over "
          "one thread.\n\n");
-  printf("%-9s %7s %11s %11s %8s %8s", "key", "threads", "libcrypto", "Holdfast", "/lib", "/1");
-  if (softhsm2)
-    printf(" %11s %8s %8s", "SoftHSM2", "/lib", "/1");
-  printf("\n");
+  contest_heading("key", contenders, rig_count + 1);
   for (size_t i = 0; i < sizeof(key_kinds) / sizeof(key_kinds[0]); i++)
-    run(&key_kinds[i], rigs, rig_count);
+    run(&key_kinds[i], contenders, rigs, rig_count);
   for (int i = 0; i < rig_count; i++)
     rig_close(&rigs[i]);
   rig_remove_dir();

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "contest.h"
+
+#include "p11_rig.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum { ROUNDS = 9 };
+
+static const double slice_seconds = 0.12;
+
+struct worker {
+  void (*once)(void *arg);
+  void *arg;
+  atomic_bool *stop;
+  unsigned long count;
+};
+
+static void *work(void *arg)
+{
+  struct worker *w = arg;
+  for (w->count = 0; !atomic_load_explicit(w->stop, memory_order_relaxed); w->count++)
+    w->once(w->arg);
+  return NULL;
+}
+
+static double rate(const struct contender *contender, int threads)
+{
+  atomic_bool stop = false;
+  pthread_t ids[CONTEST_THREADS];
+  struct worker workers[CONTEST_THREADS];
+  double start = rig_now();
+  for (int i = 0; i < threads; i++) {
+    workers[i] = (struct worker){ contender->once, contender->args[i], &stop, 0 };
+    pthread_create(&ids[i], NULL, work, &workers[i]);
+  }
+  struct timespec pause = { 0, (long)(slice_seconds * 1e9) };
+  nanosleep(&pause, NULL);
+  stop = true;
+  unsigned long count = 0;
+  for (int i = 0; i < threads; i++) {
+    pthread_join(ids[i], NULL);
+    count += workers[i].count;
+  }
+  return (double)count / (rig_now() - start);
+}
+
+void contest_heading(const char *what, const struct contender *contenders, int count)
+{
+  printf("%-12s %7s %11s", what, "threads", contenders[0].name);
+  for (int c = 1; c < count; c++)
+    printf(" %11s %7s %7s", contenders[c].name, "/first", "/1");
+  printf("\n");
+}
+
+static void report(const char *what, int threads, const struct contender *contenders, int count,
+                   double rates[CONTEST_MAX][ROUNDS], double single[CONTEST_MAX])
+{
+  double ratios[CONTEST_MAX][ROUNDS], medians[CONTEST_MAX] = { 0 };
+  for (int c = 0; c < count; c++) {
+    for (int r = 0; r < ROUNDS; r++)
+      ratios[c][r] = rates[c][r] / rates[0][r];
+    medians[c] = rig_median(rates[c], ROUNDS);
+    if (threads == 1)
+      single[c] = medians[c];
+  }
+  printf("%-12s %7d %11.0f", what, threads, medians[0]);
+  for (int c = 1; c < count; c++) {
+    if (contenders[c].once)
+      printf(" %11.0f %7.2f %7.2f", medians[c], rig_median(ratios[c], ROUNDS), medians[c] / single[c]);
+    else
+      printf(" %11s %7s %7s", "-", "-", "-");
+  }
+  printf("\n");
+  fflush(stdout);
+}
+
+void contest_run(const char *what, const struct contender *contenders, int count)
+{
+  double rates[CONTEST_MAX][ROUNDS] = { { 0 } }, single[CONTEST_MAX] = { 0 };
+  for (int threads = 1; threads <= CONTEST_THREADS; threads *= 2) {
+    for (int r = -1; r < ROUNDS; r++) /* the first warms up */
+      for (int c = 0; c < count; c++) {
+        double value = contenders[c].once ? rate(&contenders[c], threads) : 0;
+        if (r >= 0)
+          rates[c][r] = value;
+      }
+    report(what, threads, contenders, count, rates, single);
+  }
+}
