@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -12,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static char run_dir[64];
+enum { FILLERS_MAX = 16 };
+
+static char run_dir[RIG_PATH_MAX];
 
 static const struct {
   const char *name;
@@ -57,12 +60,17 @@ double rig_median(double *values, int count)
   return values[count / 2];
 }
 
+const char *rig_make_dir_below(const char *where)
+{
+  snprintf(run_dir, sizeof(run_dir), "%s/hf-bench-XXXXXX", where);
+  if (!mkdtemp(run_dir))
+    die(where, "no directory can be made here");
+  return run_dir;
+}
+
 const char *rig_make_dir(void)
 {
-  snprintf(run_dir, sizeof(run_dir), "/tmp/hf-bench-XXXXXX");
-  if (!mkdtemp(run_dir))
-    die("bench", "no directory in /tmp");
-  return run_dir;
+  return rig_make_dir_below("/tmp");
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -122,13 +130,23 @@ CK_SESSION_HANDLE rig_session(const struct rig *rig)
   return h;
 }
 
+void rig_start_module(struct rig *rig)
+{
+  CK_SLOT_ID slots[8];
+  CK_ULONG count = 8;
+  rig_check(rig, rig->f->C_Initialize(rig->initialize_args), "C_Initialize");
+  rig_check(rig, rig->f->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList");
+  rig->slot = slots[rig->slot_index];
+  rig->session = rig_session(rig);
+}
+
 void rig_open(struct rig *rig, enum rig_kind kind, const char *module, const char *base)
 {
-  CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+  static CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
   CK_UTF8CHAR label[32], pin[] = RIG_PIN;
   CK_ULONG pin_len = sizeof(pin) - 1, count = 1;
   configure(kind, base);
-  rig->name = kinds[kind].name;
+  *rig = (struct rig){ .name = kinds[kind].name, .initialize_args = &args };
   rig->f = load(rig->name, module);
   rig_check(rig, rig->f->C_Initialize(&args), "C_Initialize");
   rig_check(rig, rig->f->C_GetSlotList(CK_TRUE, &rig->slot, &count), "C_GetSlotList");
@@ -177,6 +195,65 @@ CK_OBJECT_HANDLE rig_ed25519_key(const struct rig *rig)
   CK_BYTE ed25519[] = { 6, 3, 0x2b, 0x65, 0x70 };
   CK_ATTRIBUTE special = { CKA_EC_PARAMS, ed25519, sizeof(ed25519) };
   return generate(rig, CKM_EC_EDWARDS_KEY_PAIR_GEN, &special);
+}
+
+CK_OBJECT_HANDLE rig_data(const struct rig *rig, CK_SESSION_HANDLE session, const char *label)
+{
+  CK_OBJECT_CLASS class = CKO_DATA;
+  CK_BBOOL yes = CK_TRUE;
+  CK_OBJECT_HANDLE object;
+  CK_ATTRIBUTE tmpl[] = {
+    { CKA_CLASS, &class, sizeof(class) },
+    { CKA_TOKEN, &yes, 1 },
+    { CKA_PRIVATE, &yes, 1 },
+    { CKA_LABEL, (void *)(uintptr_t)label, strlen(label) },
+    { CKA_VALUE, (void *)(uintptr_t)label, strlen(label) },
+  };
+  rig_check(rig, rig->f->C_CreateObject(session, tmpl, 5, &object), "C_CreateObject");
+  return object;
+}
+
+struct filler {
+  const struct rig *rig;
+  unsigned first, end, step;
+};
+
+static void *fill(void *arg)
+{
+  const struct filler *filler = arg;
+  CK_SESSION_HANDLE session = rig_session(filler->rig);
+  for (unsigned i = filler->first; i < filler->end; i += filler->step) {
+    char label[32];
+    snprintf(label, sizeof(label), "object-%u", i);
+    rig_data(filler->rig, session, label);
+  }
+  rig_check(filler->rig, filler->rig->f->C_CloseSession(session), "C_CloseSession");
+  return NULL;
+}
+
+void rig_fill(const struct rig *rig, unsigned from, unsigned to, unsigned threads)
+{
+  pthread_t ids[FILLERS_MAX];
+  struct filler fillers[FILLERS_MAX];
+  for (unsigned i = 0; i < threads && i < FILLERS_MAX; i++) {
+    fillers[i] = (struct filler){ rig, from + i, to, threads };
+    pthread_create(&ids[i], NULL, fill, &fillers[i]);
+  }
+  for (unsigned i = 0; i < threads && i < FILLERS_MAX; i++)
+    pthread_join(ids[i], NULL);
+}
+
+void rig_find(const struct rig *rig, CK_SESSION_HANDLE session, unsigned number)
+{
+  char label[32];
+  CK_OBJECT_HANDLE found[2];
+  CK_ULONG count;
+  snprintf(label, sizeof(label), "object-%u", number);
+  CK_ATTRIBUTE tmpl = { CKA_LABEL, label, strlen(label) };
+  rig_check(rig, rig->f->C_FindObjectsInit(session, &tmpl, 1), "C_FindObjectsInit");
+  rig_check(rig, rig->f->C_FindObjects(session, found, 2, &count), "C_FindObjects");
+  rig_check(rig, rig->f->C_FindObjectsFinal(session), "C_FindObjectsFinal");
+  rig_check(rig, count == 1 ? CKR_OK : CKR_GENERAL_ERROR, label);
 }
 
 pid_t rig_start(const char *socket, const char *const argv[], const char *log)

@@ -15,6 +15,8 @@ struct rig {
   CK_FUNCTION_LIST *f;
   CK_SLOT_ID slot;
   CK_SESSION_HANDLE session; /* read/write, the user logged in */
+  void *initialize_args;
+  unsigned slot_index;
 };
 
 /* The kinds of module: how each finds its configuration. */
@@ -26,11 +28,19 @@ const char *rig_softhsm2_path(void);
 /* Makes a token in a fresh directory below base, which it makes. */
 void rig_open(struct rig *rig, enum rig_kind kind, const char *module, const char *base);
 void rig_close(struct rig *rig);
+/* C_Initialize, the slot by its index, a session. */
+void rig_start_module(struct rig *rig);
 
 CK_SESSION_HANDLE rig_session(const struct rig *rig);
 CK_OBJECT_HANDLE rig_ec_key(const struct rig *rig);
 CK_OBJECT_HANDLE rig_rsa_key(const struct rig *rig);
 CK_OBJECT_HANDLE rig_ed25519_key(const struct rig *rig);
+
+/* Private data objects "object-FROM" up to, but without, "object-TO"; threads of them are made at once. */
+void rig_fill(const struct rig *rig, unsigned from, unsigned to, unsigned threads);
+CK_OBJECT_HANDLE rig_data(const struct rig *rig, CK_SESSION_HANDLE session, const char *label);
+/* Ends the program where not exactly one object has this number. */
+void rig_find(const struct rig *rig, CK_SESSION_HANDLE session, unsigned number);
 
 /* Ends the program where rv is not CKR_OK. */
 void rig_check(const struct rig *rig, CK_RV rv, const char *what);
@@ -57,7 +67,8 @@ pid_t rig_start_agent(const struct rig_agent *agent);
 enum { RIG_PATH_MAX = 256 };
 void rig_write_pin(const char *dir, char path[RIG_PATH_MAX]);
 
-/* A directory of this run, removed with all in it by rig_remove_dir. */
+/* A directory of this run, below where or in /tmp, removed with all in it by rig_remove_dir. */
+const char *rig_make_dir_below(const char *where);
 const char *rig_make_dir(void);
 void rig_remove_dir(void);
 
