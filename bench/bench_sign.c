@@ -129,8 +129,9 @@ int main(int argc, char **argv)
   struct contender contenders[CONTEST_MAX] = { { "libcrypto", sign_libcrypto, { NULL } } };
   for (int i = 0; i < rig_count; i++)
     contenders[i + 1] = (struct contender){ rigs[i].name, sign_p11, { NULL } };
-  printf("Signatures a second; \"/first\" is over libcrypto with a kept key and context on as many threads, \"/1\" over "
-         "one thread.\n\n");
+  printf(
+      "Signatures a second; \"/first\" is over libcrypto with a kept key and context on as many threads, \"/1\" over "
+      "one thread.\n\n");
   contest_heading("key", contenders, rig_count + 1);
   for (size_t i = 0; i < sizeof(key_kinds) / sizeof(key_kinds[0]); i++)
     run(&key_kinds[i], contenders, rigs, rig_count);

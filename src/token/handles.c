@@ -16,7 +16,7 @@ static uint32_t bucket_of(const struct handles *handles, uint64_t id)
 
 void handles_init(struct handles *handles)
 {
-  *handles = (struct handles){ .free_head = NO_ENTRY };
+  *handles = (struct handles){ .free_head = NO_ENTRY, .session_first = NO_ENTRY, .session_last = NO_ENTRY };
 }
 
 void handles_free(struct handles *handles)
@@ -28,11 +28,16 @@ void handles_free(struct handles *handles)
   handles_init(handles);
 }
 
+static uint32_t place_of(const struct handles *handles, const struct entry *entry)
+{
+  return (uint32_t)(entry - handles->entries);
+}
+
 static void link_bucket(struct handles *handles, struct entry *entry)
 {
   uint32_t *head = &handles->buckets[bucket_of(handles, entry->id)];
   entry->next = *head;
-  *head = (uint32_t)(entry - handles->entries);
+  *head = place_of(handles, entry);
 }
 
 static void fill_buckets(struct handles *handles)
@@ -87,15 +92,20 @@ struct entry *handles_get(struct handles *handles, CK_OBJECT_HANDLE handle)
   return &handles->entries[place];
 }
 
+struct entry *handles_find_id(struct handles *handles, uint64_t id)
+{
+  uint32_t place = handles->capacity ? handles->buckets[bucket_of(handles, id)] : NO_ENTRY;
+  while (place != NO_ENTRY && handles->entries[place].id != id)
+    place = handles->entries[place].next;
+  return place == NO_ENTRY ? NULL : &handles->entries[place];
+}
+
 hf_err handles_of_id(struct handles *handles, uint64_t id, bool private, struct entry **ret_entry)
 {
-  if (handles->capacity) {
-    for (uint32_t i = handles->buckets[bucket_of(handles, id)]; i != NO_ENTRY; i = handles->entries[i].next) {
-      if (handles->entries[i].id == id) {
-        *ret_entry = &handles->entries[i];
-        return HF_OK;
-      }
-    }
+  struct entry *known = handles_find_id(handles, id);
+  if (known) {
+    *ret_entry = known;
+    return HF_OK;
   }
   struct entry *entry;
   HF_TRY(take_free(handles, &entry));
@@ -104,6 +114,27 @@ hf_err handles_of_id(struct handles *handles, uint64_t id, bool private, struct 
   link_bucket(handles, entry);
   *ret_entry = entry;
   return HF_OK;
+}
+
+static void link_session(struct handles *handles, struct entry *entry)
+{
+  uint32_t place = place_of(handles, entry);
+  entry->next = NO_ENTRY;
+  entry->before = handles->session_last;
+  *(entry->before == NO_ENTRY ? &handles->session_first : &handles->entries[entry->before].next) = place;
+  handles->session_last = place;
+}
+
+static void unlink_session(struct handles *handles, const struct entry *entry)
+{
+  *(entry->before == NO_ENTRY ? &handles->session_first : &handles->entries[entry->before].next) = entry->next;
+  *(entry->next == NO_ENTRY ? &handles->session_last : &handles->entries[entry->next].before) = entry->before;
+}
+
+struct entry *handles_next_session(struct handles *handles, const struct entry *entry)
+{
+  uint32_t place = entry ? entry->next : handles->session_first;
+  return place == NO_ENTRY ? NULL : &handles->entries[place];
 }
 
 hf_err handles_add_session(struct handles *handles, struct object *object, CK_SESSION_HANDLE owner,
@@ -115,13 +146,14 @@ hf_err handles_add_session(struct handles *handles, struct object *object, CK_SE
   entry->private = object_private(object);
   entry->owner = owner;
   entry->object = object;
+  link_session(handles, entry);
   *ret_entry = entry;
   return HF_OK;
 }
 
 static void unlink_bucket(struct handles *handles, const struct entry *entry)
 {
-  uint32_t place = (uint32_t)(entry - handles->entries);
+  uint32_t place = place_of(handles, entry);
   uint32_t *link = &handles->buckets[bucket_of(handles, entry->id)];
   while (*link != place)
     link = &handles->entries[*link].next;
@@ -130,12 +162,21 @@ static void unlink_bucket(struct handles *handles, const struct entry *entry)
 
 void handles_drop(struct handles *handles, struct entry *entry)
 {
-  if (!entry->owner)
-    unlink_bucket(handles, entry);
+  (entry->owner ? unlink_session : unlink_bucket)(handles, entry);
   object_unref(entry->object);
   uint32_t generation = (entry->generation + 1) & (uint32_t)(~(CK_ULONG)0 >> PLACE_BITS >> 1);
   *entry = (struct entry){ .generation = generation, .next = handles->free_head };
-  handles->free_head = (uint32_t)(entry - handles->entries);
+  handles->free_head = place_of(handles, entry);
+}
+
+void handles_drop_session(struct handles *handles, CK_SESSION_HANDLE owner)
+{
+  struct entry *entry = handles_next_session(handles, NULL), *next;
+  for (; entry; entry = next) {
+    next = handles_next_session(handles, entry);
+    if (entry->owner == owner)
+      handles_drop(handles, entry);
+  }
 }
 
 void handles_drop_if(struct handles *handles, bool (*which)(const struct entry *entry, const void *arg),

@@ -84,9 +84,20 @@ static hf_err pass_over_damage(hf_err e)
   return HF_OK;
 }
 
+/* What was read as of this very snapshot needs no reading. */
+static const struct entry *known_entry(const struct search *search, uint64_t id)
+{
+  const struct entry *entry = handles_find_id(&search->token->handles, id);
+  return entry && entry->object && entry->seen == store_snapshot(search->txn) ? entry : NULL;
+}
+
 static hf_err consider_id(uint64_t id, void *arg)
 {
   struct search *search = arg;
+  const struct entry *known = known_entry(search, id);
+  if (known)
+    return visible(search->token, known->private) && matches(search, known->object) ? add_found(search, known->handle)
+                                                                                    : HF_OK;
   bool found;
   struct hf_slice bytes;
   HF_TRY(token_read_object(search->txn, id, &found, &bytes));
@@ -131,12 +142,9 @@ static hf_err search_store(struct search *search)
 static hf_err search_session(struct search *search)
 {
   struct handles *handles = &search->token->handles;
-  for (uint32_t i = 0; i < handles->capacity; i++) {
-    const struct entry *entry = &handles->entries[i];
-    if (entry->handle && entry->owner && entry->owner != ENTRY_BUILT_IN && visible(search->token, entry->private) &&
-        matches(search, entry->object))
+  for (const struct entry *entry = NULL; (entry = handles_next_session(handles, entry)) != NULL;)
+    if (entry->owner != ENTRY_BUILT_IN && visible(search->token, entry->private) && matches(search, entry->object))
       HF_TRY(add_found(search, entry->handle));
-  }
   return HF_OK;
 }
 

@@ -420,14 +420,9 @@ hf_err token_set_attrs(struct token *token, struct access access, CK_OBJECT_HAND
   return HF_OK;
 }
 
-static bool owned_by(const struct entry *entry, const void *arg)
-{
-  return entry->owner && entry->owner == *(const CK_SESSION_HANDLE *)arg;
-}
-
 void token_session_ended(struct token *token, CK_SESSION_HANDLE session)
 {
   TOKEN_LOCK(token);
-  handles_drop_if(&token->handles, owned_by, &session);
+  handles_drop_session(&token->handles, session);
   token->local++;
 }
