@@ -154,6 +154,7 @@ static hf_err prepare_key(struct session *session, struct op *op, const CK_MECHA
   HF_CLEANUP(attrs_free) struct attrs secret = ATTRS_EMPTY;
   struct op_key key = { .open = object_attrs(op->object), .session = session };
   HF_TRY(check_key(op->kind, op->mech, op->object));
+  op->wants_pin = attrs_true(object_attrs(op->object), CKA_ALWAYS_AUTHENTICATE);
   if (object_kind(op->object).class == CKO_SECRET_KEY) {
     HF_TRY(token_secret(session->token, op->object, &secret));
     (void)attrs_get(&secret, CKA_VALUE, &key.value);
@@ -280,7 +281,7 @@ hf_err op_need_active(const struct session *session, enum op_kind kind)
   const struct op *op = &session->ops[kind];
   if (!op->active)
     return hf_fail(HF_ERR_OPERATION_NOT_INITIALIZED, "session 0x%lx", session->handle);
-  if (op->object && !op->authenticated && attrs_true(object_attrs(op->object), CKA_ALWAYS_AUTHENTICATE))
+  if (op->wants_pin && !op->authenticated)
     return hf_fail(HF_ERR_USER_NOT_LOGGED_IN, "the key wants the PIN for each use (CKA_ALWAYS_AUTHENTICATE)");
   return HF_OK;
 }
@@ -432,7 +433,7 @@ hf_err op_authenticated(struct session *session)
   bool any = false;
   for (size_t i = 0; i < OP_KINDS; i++) {
     struct op *op = &session->ops[i];
-    if (op->active && op->object && attrs_true(object_attrs(op->object), CKA_ALWAYS_AUTHENTICATE))
+    if (op->active && op->wants_pin)
       any = op->authenticated = true;
   }
   return any ? HF_OK : hf_fail(HF_ERR_OPERATION_NOT_INITIALIZED, "no operation waits for the PIN");

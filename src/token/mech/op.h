@@ -39,7 +39,8 @@ struct op {
   bool active;
   bool updated;       /* C_...Update was called */
   bool started;       /* what crypts is ready for the message */
-  bool authenticated; /* the PIN was given for it (CKA_ALWAYS_AUTHENTICATE) */
+  bool wants_pin;     /* the key does, for each use (CKA_ALWAYS_AUTHENTICATE) */
+  bool authenticated; /* it was given */
   bool message;       /* one of several messages has begun in parts */
   bool once;          /* its parameter points at more, so that no other operation can be known to have the same */
   enum op_kind kind;  /* of those that mechanisms know: OP_ENCRYPT, not OP_MESSAGE_ENCRYPT */
