@@ -168,14 +168,29 @@ static const CK_ATTRIBUTE_TYPE types[] = {
   CKA_PRIME_1,
 };
 
+/* An array of attributes, into room; how many bytes. */
+static CK_ULONG take_array(uint8_t how, CK_BYTE room[64])
+{
+  static CK_BYTE value[64] = { CK_TRUE };
+  for (uint8_t i = 0; i < how % 3; i++) {
+    CK_ATTRIBUTE inner = { PICK(types), value, take() % sizeof(value) };
+    memcpy(room + i * sizeof(inner), &inner, sizeof(inner));
+  }
+  return how % 3 * sizeof(CK_ATTRIBUTE) + (how >= 0xF0);
+}
+
+static bool is_array(CK_ATTRIBUTE_TYPE type)
+{
+  return type == CKA_WRAP_TEMPLATE || type == CKA_UNWRAP_TEMPLATE;
+}
+
 static CK_ATTRIBUTE take_attribute(CK_BYTE room[64])
 {
   CK_ATTRIBUTE attr = { PICK(types), room, 0 };
   uint8_t how = take();
   memset(room, 0, 64);
-  if (attr.type == CKA_WRAP_TEMPLATE || attr.type == CKA_UNWRAP_TEMPLATE) {
-    /* Attributes again, which must not point anywhere. */
-    attr.ulValueLen = how % 3 * sizeof(CK_ATTRIBUTE) + (how >= 0xF0);
+  if (is_array(attr.type)) {
+    attr.ulValueLen = take_array(how, room);
   } else if (how < 0x60) {
     room[0] = how & 1;
     attr.ulValueLen = 1;
@@ -261,6 +276,9 @@ static CK_ATTRIBUTE *take_rooms(CK_ULONG *ret_count)
   for (CK_ULONG i = 0; i < count; i++) {
     uint8_t how = take();
     tmpl[i] = (CK_ATTRIBUTE){ PICK(types), how & 1 ? NULL : rooms[i], how & 2 ? sizeof(rooms[i]) : how >> 2 };
+    /* An array's elements say where their values go: nowhere. */
+    if (is_array(tmpl[i].type))
+      memset(rooms[i], 0, sizeof(rooms[i]));
   }
   *ret_count = count;
   return tmpl;

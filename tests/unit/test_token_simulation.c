@@ -463,9 +463,25 @@ static void test_bad_configuration(void **state)
   assert_contains(text, "line 4: simulation.faults: \"hnag\" (expected a function, a condition");
 }
 
+static void test_events(void **state)
+{
+  (void)state;
+  CK_SLOT_ID slot, told = 0;
+  CK_OBJECT_HANDLE key;
+  simulated("simulation.profile = tpm2", &slot, &key);
+  assert_rv(CKR_NO_EVENT, C_WaitForSlotEvent(CKF_DONT_BLOCK, &told, NULL));
+  for (int i = 0; i < 2; i++) {
+    do_switch(slot, i ? HOLDFAST_PLUG : HOLDFAST_UNPLUG, NULL);
+    assert_ok(C_WaitForSlotEvent(CKF_DONT_BLOCK, &told, NULL));
+    assert_int_equal(slot, told);
+    assert_rv(CKR_NO_EVENT, C_WaitForSlotEvent(CKF_DONT_BLOCK, &told, NULL));
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+    RIG_TEST(test_events),
     RIG_TEST(test_nothing_configured),
     RIG_TEST(test_answers),
     RIG_TEST(test_unplugged),

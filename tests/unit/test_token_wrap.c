@@ -186,6 +186,37 @@ static void test_keys_with_domain_parameters(void **state)
   }
 }
 
+/* A public key wraps a secret key. */
+static void test_by_rsa(void **state)
+{
+  (void)state;
+  CK_SESSION_HANDLE h = rig_user_session();
+  struct rig_pair pair = rig_rsa(h, false);
+  CK_RSA_PKCS_OAEP_PARAMS oaep;
+  memset(&oaep, 0, sizeof(oaep));
+  memcpy(&oaep, (CK_ULONG[]){ CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED }, 3 * sizeof(CK_ULONG));
+  CK_MECHANISM mechs[] = { { CKM_RSA_PKCS, NULL, 0 },
+                           { CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) },
+                           { CKM_RSA_X_509, NULL, 0 } };
+  CK_BYTE out[ROOM];
+  CK_OBJECT_HANDLE key = create(h, CKK_AES, 32, EXTRACTABLE, READABLE), back;
+  CK_ULONG len = 32;
+  CK_ATTRIBUTE length = { CKA_VALUE_LEN, &len, sizeof(len) };
+  for (size_t i = 0; i < sizeof(mechs) / sizeof(mechs[0]); i++) {
+    CK_ULONG wrapped = wrap(h, &mechs[i], pair.public, key, out);
+    assert_int_equal(256, wrapped);
+    assert_ok(unwrap(h, &mechs[i], pair.private, out, wrapped, &secret_class, CKK_AES, length, &back));
+    assert_same(h, CKA_VALUE, key, back);
+    assert_rv(CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
+              unwrap(h, &mechs[i], pair.public, out, wrapped, &secret_class, CKK_AES, length, &back));
+  }
+  CK_MECHANISM pkcs = mechs[0];
+  CK_BYTE small[16];
+  CK_ULONG room = sizeof(small);
+  assert_rv(CKR_BUFFER_TOO_SMALL, C_WrapKey(h, &pkcs, pair.public, key, small, &room));
+  assert_int_equal(256, room);
+}
+
 static bool read_bool(CK_SESSION_HANDLE h, CK_OBJECT_HANDLE key, CK_ATTRIBUTE_TYPE type)
 {
   CK_BBOOL value = 7;
@@ -324,9 +355,10 @@ static void test_authenticated(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    RIG_TEST(test_secret_keys),    RIG_TEST(test_private_keys), RIG_TEST(test_keys_with_domain_parameters),
-    RIG_TEST(test_what_may_leave), RIG_TEST(test_trust),        RIG_TEST(test_what_comes_in),
-    RIG_TEST(test_authenticated),
+    RIG_TEST(test_secret_keys),    RIG_TEST(test_private_keys),
+    RIG_TEST(test_by_rsa),         RIG_TEST(test_keys_with_domain_parameters),
+    RIG_TEST(test_what_may_leave), RIG_TEST(test_trust),
+    RIG_TEST(test_what_comes_in),  RIG_TEST(test_authenticated),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
