@@ -186,6 +186,20 @@ struct store *store_close(struct store *store)
   return NULL;
 }
 
+hf_err store_defer_sync(struct store *store)
+{
+  int rc = mdb_env_set_flags(store->env, MDB_NOSYNC, 1);
+  return rc ? store_fail(store, rc) : HF_OK;
+}
+
+hf_err store_sync(struct store *store)
+{
+  int rc = mdb_env_set_flags(store->env, MDB_NOSYNC, 0);
+  if (rc == 0)
+    rc = mdb_env_sync(store->env, 1);
+  return rc ? store_fail(store, mdb_true_reason(store->dir, rc)) : HF_OK;
+}
+
 void store_moved(struct store *store, const char *dir)
 {
   snprintf(store->dir, sizeof(store->dir), "%s", dir);

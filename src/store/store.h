@@ -31,6 +31,10 @@ hf_err store_open(const struct store_kind *kind, const char *dir, struct store *
 struct store *store_close(struct store *store);
 HF_DEFINE_CLEANUP(struct store, store_close)
 
+/* Writes are not synced from here on, until store_sync: for a store that nobody has seen yet, so that its loss is none. */
+hf_err store_defer_sync(struct store *store);
+hf_err store_sync(struct store *store);
+
 /* Its directory was renamed, for the errors to come. */
 void store_moved(struct store *store, const char *dir);
 

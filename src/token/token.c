@@ -14,6 +14,7 @@ enum { UUID_CHARS = 36 };
 
 /* A directory of this name is a token that is being restored: see token_create_aside. */
 #define TOKEN_ASIDE ".restore"
+#define ASIDE_LOCK "restore.lock" /* in it: held by the process that restores it */
 
 static hf_err sync_dir(const char *path)
 {
@@ -72,7 +73,7 @@ static hf_err fill_new_dir(const struct token_conf *conf, const char *dir, struc
 
 static void remove_dir(const char *dir)
 {
-  static const char *const files[] = { "data.mdb", "lock.mdb", BOARD_FILE };
+  static const char *const files[] = { "data.mdb", "lock.mdb", BOARD_FILE, ASIDE_LOCK };
   char path[PATH_MAX + 16];
   for (size_t i = 0; i < HF_ARRAY_LEN(files); i++) {
     snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
@@ -136,16 +137,42 @@ static int is_aside_entry(const struct dirent *entry)
   return is_aside(entry->d_name);
 }
 
-/* What a process that was killed left. One that still runs holds its directory's lock. */
+static hf_err open_locked(const char *path, int flags, int *ret_fd)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC | flags, 0600);
+  if (fd >= 0 && flock(fd, LOCK_EX) == 0) {
+    *ret_fd = fd;
+    return HF_OK;
+  }
+  hf_err e = hf_fail_errno(errno, "%s", path);
+  if (fd >= 0)
+    close(fd);
+  return e;
+}
+
+static void lock_path(const char *dir, char out[PATH_MAX + 32])
+{
+  snprintf(out, PATH_MAX + 32, "%s/" ASIDE_LOCK, dir);
+}
+
+/* Nobody is between making a directory and its lock: see token_create_aside. */
+static bool is_left_behind(const char *dir)
+{
+  char path[PATH_MAX + 32];
+  lock_path(dir, path);
+  HF_CLEANUP(hf_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+  return fd < 0 ? errno == ENOENT : flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+/* With the lock of the tokens' directory: what a process that was killed left. */
 static void tidy_asides(const struct token_conf *conf)
 {
   struct dirent **entries;
   int count = scandir(conf->tokendir, &entries, is_aside_entry, NULL);
   for (int i = 0; i < count; i++) {
-    char dir[PATH_MAX + 64];
-    snprintf(dir, sizeof(dir), "%s/%.48s", conf->tokendir, entries[i]->d_name);
-    HF_CLEANUP(hf_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+    char dir[PATH_MAX];
+    bool fits = (size_t)snprintf(dir, sizeof(dir), "%s/%s", conf->tokendir, entries[i]->d_name) < sizeof(dir);
+    if (fits && is_left_behind(dir))
       remove_dir(dir);
     free(entries[i]);
   }
@@ -153,49 +180,46 @@ static void tidy_asides(const struct token_conf *conf)
     free(entries);
 }
 
-static hf_err open_locked(const char *dir, int *ret_fd)
-{
-  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd >= 0 && flock(fd, LOCK_EX) == 0) {
-    *ret_fd = fd;
-    return HF_OK;
-  }
-  hf_err e = hf_fail_errno(errno, "%s", dir);
-  if (fd >= 0)
-    close(fd);
-  return e;
-}
-
 hf_err token_create_aside(const struct token_conf *conf, struct hf_slice so_pin, const uint8_t label[LABEL_BYTES],
                           const char serial[SERIAL_CHARS + 1], struct token **ret_token, int *ret_lock)
 {
   struct header header = { 0 };
-  char aside[PATH_MAX];
+  char aside[PATH_MAX], path[PATH_MAX + 32];
+  struct token *token = NULL;
   int lock = -1;
   HF_CLEANUP(hf_closep) int all = -1;
   if (conf->tokendir_default)
     HF_TRY(hf_dir_make(conf->tokendir));
   memcpy(header.serial, serial, SERIAL_CHARS);
   /* So that nobody tidies it away before it has its lock. */
-  HF_TRY(open_locked(conf->tokendir, &all));
+  HF_TRY(open_locked(conf->tokendir, O_DIRECTORY, &all));
   tidy_asides(conf);
   HF_TRY(make_aside(conf, so_pin, label, TOKEN_ASIDE, &header, aside));
-  hf_err e = open_locked(aside, &lock);
+  lock_path(aside, path);
+  hf_err e = open_locked(path, O_CREAT, &lock);
   if (!hf_failed(e))
-    e = token_open(conf, aside, ret_token);
+    e = token_open(conf, aside, &token);
+  /* One sync, when it is put in place, in place of one an object. */
+  if (!hf_failed(e))
+    e = store_defer_sync(token->store);
   if (hf_failed(e)) {
+    token_close(token);
     hf_closep(&lock);
     remove_dir(aside);
     return e;
   }
+  *ret_token = token;
   *ret_lock = lock;
   return HF_OK;
 }
 
 hf_err token_publish(struct token *token)
 {
-  char dir[PATH_MAX];
+  char dir[PATH_MAX], path[PATH_MAX + 32];
+  HF_TRY(store_sync(token->store));
   HF_TRY(put_in_place(token->conf, token->dir, TOKEN_ASIDE, dir));
+  lock_path(dir, path);
+  unlink(path);
   snprintf(token->dir, sizeof(token->dir), "%s", dir);
   store_moved(token->store, dir);
   return HF_OK;
