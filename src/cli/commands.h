@@ -9,6 +9,7 @@
   X(token_init)         \
   X(token_list)         \
   X(token_delete)       \
+  X(token_migrate)      \
   X(token_unplug)       \
   X(token_plug)         \
   X(token_fault)        \

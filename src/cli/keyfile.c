@@ -47,12 +47,17 @@ static int give_passphrase(char *out, int size, int writing, void *arg)
   return (int)hf_secret_len(passphrase->secret);
 }
 
-static EVP_PKEY *decode(const struct hf_buf *pem, struct passphrase *passphrase)
+OSSL_LIB_CTX *cli_own_context(void)
 {
-  /* Of its own: the user's openssl.cnf may name a provider that leads back to a token. Keys live in it, so it stays. */
   static OSSL_LIB_CTX *context;
   if (!context)
     context = OSSL_LIB_CTX_new();
+  return context;
+}
+
+static EVP_PKEY *decode(const struct hf_buf *pem, struct passphrase *passphrase)
+{
+  OSSL_LIB_CTX *context = cli_own_context();
   BIO *in = BIO_new_mem_buf(pem->data, (int)pem->len);
   EVP_PKEY *key =
       context && in ? PEM_read_bio_PrivateKey_ex(in, NULL, give_passphrase, passphrase, context, NULL) : NULL;

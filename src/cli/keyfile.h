@@ -9,6 +9,12 @@
 
 #include <openssl/evp.h>
 
+/*
+ * libcrypto without the user's openssl.cnf, which may name a provider that leads back to a token. Keys live in it, so it stays; NULL
+ * without memory.
+ */
+OSSL_LIB_CTX *cli_own_context(void);
+
 enum cli_key_form {
   CLI_KEY_NONE, /* the file holds no PEM block of a private key */
   CLI_KEY_PKCS8,

@@ -62,23 +62,45 @@ static bool is_time_to_tell(bool last)
   return true;
 }
 
-void cli_progress_bytes(uint64_t have, uint64_t size, void *arg)
+/* True where there is something to tell on a terminal, and it is time to. */
+static bool begin_bar(uint64_t have, uint64_t size)
 {
   enum { BAR = 30 };
-  (void)arg;
-  bool last = size && have >= size;
-  if (!isatty(STDERR_FILENO) || !is_time_to_tell(last))
-    return;
+  if (!isatty(STDERR_FILENO) || !is_time_to_tell(size && have >= size))
+    return false;
   int full = size ? (int)((double)have / (double)size * BAR) : 0;
   fputc('\r', stderr);
   if (size)
     fprintf(stderr, "[%.*s%*s] %3d %% ", full, "##############################", BAR - full, "",
             (int)((double)have / (double)size * 100));
-  fprintf(stderr, "%.1f MiB\x1b[K", (double)have / (1 << 20));
+  return true;
+}
+
+static void end_bar(bool last)
+{
+  fputs("\x1b[K", stderr);
   fflush(stderr);
   counting = true;
   if (last)
     end_count();
+}
+
+void cli_progress_bytes(uint64_t have, uint64_t size, void *arg)
+{
+  (void)arg;
+  if (!begin_bar(have, size))
+    return;
+  fprintf(stderr, "%.1f MiB", (double)have / (1 << 20));
+  end_bar(size && have >= size);
+}
+
+void cli_progress_items(const char *what, size_t done, size_t count)
+{
+  if (!begin_bar(done, count))
+    return;
+  cli_print_text(stderr, what, strlen(what));
+  fprintf(stderr, ": %zu of %zu", done, count);
+  end_bar(done >= count);
 }
 
 const struct observer *cli_progress(void)
