@@ -72,14 +72,16 @@ class Client:
 
     def __init__(self, socket, initialize=True):
         os.environ["P11_KIT_SERVER_ADDRESS"] = f"unix:path={socket}"
-        library = ctypes.CDLL(client_path())
-        pointer = ctypes.c_void_p()
-        assert library.C_GetFunctionList(ctypes.byref(pointer)) == 0
+        self.load(client_path())
         del os.environ["P11_KIT_SERVER_ADDRESS"]
-        words = ctypes.cast(pointer.value, ctypes.POINTER(ctypes.c_void_p))
-        self.functions = {name: ctypes.CFUNCTYPE(Ulong)(words[i + 1]) for i, name in enumerate(FUNCTIONS)}
         if initialize:
             self.call("Initialize", None)
+
+    def load(self, path):
+        library, pointer = ctypes.CDLL(path), ctypes.c_void_p()
+        assert library.C_GetFunctionList(ctypes.byref(pointer)) == 0
+        words = ctypes.cast(pointer.value, ctypes.POINTER(ctypes.c_void_p))
+        self.functions = {name: ctypes.CFUNCTYPE(Ulong)(words[i + 1]) for i, name in enumerate(FUNCTIONS)}
 
     def call(self, name, *args):
         rv = self.functions[name](*[Ulong(arg) if isinstance(arg, int) else arg for arg in args])
