@@ -47,40 +47,54 @@ static void map_memory(void)
   must(rig.room != MAP_FAILED && mprotect(rig.room + ROOM, PAGE, PROT_NONE) == 0, "memory");
 }
 
-static void set_up(void)
+static void make_directory(void)
 {
   char path[PATH_MAX + 16];
   const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
   snprintf(rig.dir, sizeof(rig.dir), "%s/hf-fuzz-token-XXXXXX", base);
   must(mkdtemp(rig.dir) != NULL, "a directory");
-  atexit(remove_rig);
   snprintf(path, sizeof(path), "%s/token.conf", rig.dir);
   FILE *conf = fopen(path, "w");
   must(conf != NULL, "a configuration");
   fprintf(conf, "directories.tokendir = %s\npin.kdf_memory = 8\npin.kdf_passes = 1\nlog.level = ERROR\n", rig.dir);
   fclose(conf);
   setenv("HOLDFAST_TOKEN_CONF", path, 1);
+}
+
+static void set_up(void)
+{
+  make_directory();
+  atexit(remove_rig);
   setenv("HOLDFAST_LOG", "stderr", 1);
   map_memory();
+}
+
+/* The first slot's token as new; false where the program before changed its SO PIN. */
+static bool renew(void)
+{
+  CK_SLOT_ID slots[16];
+  CK_ULONG count = 16;
+  CK_UTF8CHAR label[32] = "fuzz";
+  CK_RV rv = C_Initialize(NULL);
+  must(rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize");
+  if (C_GetSlotList(CK_TRUE, NULL, &(CK_ULONG){ 0 }) != CKR_OK || C_GetSlotList(CK_TRUE, slots, &count) != CKR_OK)
+    return false;
+  for (CK_ULONG i = 0; i < count; i++)
+    C_CloseAllSessions(slots[i]);
+  rig.slot = slots[0];
+  return C_InitToken(rig.slot, (CK_UTF8CHAR *)SO_PIN, 8, label) == CKR_OK;
 }
 
 /* A token as new, whatever the program before did to it. */
 static void fresh_token(void)
 {
-  CK_SLOT_ID slots[64];
-  CK_ULONG count = 64;
   CK_SESSION_HANDLE h;
-  CK_UTF8CHAR label[32] = "fuzz";
-  CK_RV rv = C_Initialize(NULL);
-  must(rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED, "C_Initialize");
-  must(C_GetSlotList(CK_TRUE, NULL, &(CK_ULONG){ 0 }) == CKR_OK && C_GetSlotList(CK_TRUE, slots, &count) == CKR_OK,
-       "slots");
-  for (CK_ULONG i = 0; i < count; i++)
-    C_CloseAllSessions(slots[i]);
-  /* The program before may have changed its PIN: the next slot will do, of which there is always one. */
-  rig.slot = slots[0];
-  for (CK_ULONG i = 0; C_InitToken(rig.slot, (CK_UTF8CHAR *)SO_PIN, 8, label) != CKR_OK; rig.slot = slots[i])
-    must(++i < count, "C_InitToken");
+  if (!renew()) {
+    C_Finalize(NULL);
+    remove_rig();
+    make_directory();
+    must(renew(), "a new token");
+  }
   must(C_OpenSession(rig.slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &h) == CKR_OK &&
            C_Login(h, CKU_SO, (CK_UTF8CHAR *)SO_PIN, 8) == CKR_OK &&
            C_InitPIN(h, (CK_UTF8CHAR *)USER_PIN, 4) == CKR_OK && C_CloseSession(h) == CKR_OK,

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 
 CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, struct hf_ck_interface **interface, CK_FLAGS flags);
 
@@ -294,11 +295,19 @@ static const struct entry_point {
 
 enum { POINTS = sizeof(entry_points) / sizeof(entry_points[0]) };
 
-/* libcrypto does not always say that it was for want of memory that it could not make a key. */
+/* libcrypto does not always say that it was for want of memory that a key, a signature or a secret was none to it. */
 static bool is_clean_failure(bool ours, CK_RV rv)
 {
-  return rv == CKR_HOST_MEMORY || rv == CKR_DEVICE_MEMORY || rv == CKR_FUNCTION_FAILED ||
-         (!ours && rv == CKR_ATTRIBUTE_VALUE_INVALID);
+  static const CK_RV clean[] = { CKR_HOST_MEMORY, CKR_DEVICE_MEMORY, CKR_FUNCTION_FAILED };
+  static const CK_RV refusals[] = { CKR_ATTRIBUTE_VALUE_INVALID, CKR_ENCRYPTED_DATA_INVALID, CKR_SIGNATURE_INVALID,
+                                    CKR_MECHANISM_PARAM_INVALID };
+  for (size_t i = 0; i < sizeof(clean) / sizeof(clean[0]); i++)
+    if (rv == clean[i])
+      return true;
+  for (size_t i = 0; !ours && i < sizeof(refusals) / sizeof(refusals[0]); i++)
+    if (rv == refusals[i])
+      return true;
+  return false;
 }
 
 static CK_OBJECT_HANDLE find_one(CK_OBJECT_CLASS class, CK_ATTRIBUTE_TYPE type, void *value, CK_ULONG len)
@@ -367,8 +376,7 @@ static void tell(const struct entry_point *point, bool ours, long number, const 
   print_error("%s\n", hf_err_context());
 }
 
-/* Fails the allocation with that number; false where the call has not so many. */
-static bool fail_at(const struct entry_point *point, bool ours, long number)
+static bool fail_once(const struct entry_point *point, bool ours, long number)
 {
   prepare(point);
   countdown.ours = ours;
@@ -382,9 +390,27 @@ static bool fail_at(const struct entry_point *point, bool ours, long number)
     tell(point, ours, number, "", rv);
   if (again != CKR_OK)
     tell(point, ours, number, ", called again", again);
-  assert_true(clean && again == CKR_OK);
-  assert_ok(C_Finalize(NULL));
+  if (!clean || again != CKR_OK || C_Finalize(NULL) != CKR_OK)
+    _exit(1);
   return reached;
+}
+
+/*
+ * Fails the allocation with that number; false where the call has not so many. C_Initialize loads libcrypto once a process, so it is called
+ * in one of its own; then there is nothing to be leaked in this.
+ */
+static bool fail_at(const struct entry_point *point, bool ours, long number)
+{
+  enum { REACHED = 11, NOT_SO_MANY = 12 };
+  if (point->begins != DOWN)
+    return fail_once(point, ours, number);
+  pid_t child = fork();
+  if (child == 0)
+    _exit(fail_once(point, ours, number) ? REACHED : NOT_SO_MANY);
+  int status;
+  assert_int_equal(child, waitpid(child, &status, 0));
+  assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == REACHED || WEXITSTATUS(status) == NOT_SO_MANY));
+  return WEXITSTATUS(status) == REACHED;
 }
 
 static void test_ours(void **state)
@@ -410,7 +436,7 @@ static void test_libraries(void **state)
   (void)state;
   skip_where(!COUNTED, "the sanitizer has an allocator of its own");
   for (size_t i = 0; i < POINTS; i++)
-    for (long number = 1; fail_at(&entry_points[i], false, number); number += 1 + number / 8)
+    for (long number = 1; fail_at(&entry_points[i], false, number); number += 1 + number / 5)
       continue;
 }
 

@@ -36,7 +36,7 @@ static bool done(CK_RV rv, const char *what)
   if (rv == CKR_OK)
     return true;
   if (!may_refuse(rv) && !((rv == CKR_SIGNATURE_INVALID || rv == CKR_KEY_TYPE_INCONSISTENT) && shared.handles_change)) {
-    fprintf(stderr, "%s: 0x%lx\n", what, rv);
+    fprintf(stderr, "%s: 0x%lx: %s\n", what, rv, hf_err_context());
     abort();
   }
   shared.refusals++;
