@@ -248,14 +248,20 @@ static CK_OBJECT_HANDLE curve_key(CK_SESSION_HANDLE h, const struct curve *curve
   return key;
 }
 
-static CK_RV open_secret(CK_SESSION_HANDLE h, CK_ECDH1_DERIVE_PARAMS *params, CK_OBJECT_HANDLE key,
-                         struct bytes *ciphertext, CK_ULONG len, CK_OBJECT_HANDLE *secret)
+static CK_RV open_by(CK_MECHANISM_TYPE type, CK_SESSION_HANDLE h, CK_ECDH1_DERIVE_PARAMS *params, CK_OBJECT_HANDLE key,
+                     struct bytes *ciphertext, CK_ULONG len, CK_OBJECT_HANDLE *secret)
 {
-  CK_MECHANISM m = { CKM_ECDH1_DERIVE, params, sizeof(*params) };
+  CK_MECHANISM m = { type, params, sizeof(*params) };
   CK_ATTRIBUTE tmpl[] = { { CKA_SENSITIVE, &no, 1 },
                           { CKA_EXTRACTABLE, &yes, 1 },
                           { CKA_VALUE_LEN, &len, sizeof(len) } };
   return f->C_DecapsulateKey(h, &m, key, tmpl, len ? 3 : 2, ciphertext->data, ciphertext->len, secret);
+}
+
+static CK_RV open_secret(CK_SESSION_HANDLE h, CK_ECDH1_DERIVE_PARAMS *params, CK_OBJECT_HANDLE key,
+                         struct bytes *ciphertext, CK_ULONG len, CK_OBJECT_HANDLE *secret)
+{
+  return open_by(CKM_ECDH1_DERIVE, h, params, key, ciphertext, len, secret);
 }
 
 static void test_curves(void **state)
@@ -303,13 +309,16 @@ static void test_curve_known_answer(void **state)
   struct bytes secret = from_hex("46fc62106420ff012e54a434fbdd2d25ccc5852060561e68040dd7778997bd7b");
   CK_OBJECT_HANDLE made,
       key = curve_key(h, &curves[0], "7d7dc5f71eb29ddaf80d6214632eeae03d9058af1fb6d22ed80badb62bc1a534");
-  assert_ok(open_secret(h, &bare, key, &point, 0, &made));
-  struct bytes got = get(h, made, CKA_VALUE);
-  assert_int_equal(secret.len, got.len);
-  assert_memory_equal(secret.data, got.data, secret.len);
-  assert_ok(open_secret(h, &bare, key, &point, 16, &made));
-  got = get(h, made, CKA_VALUE);
-  assert_memory_equal(secret.data + 16, got.data, 16);
+  static const CK_MECHANISM_TYPE types[] = { CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE };
+  for (size_t i = 0; i < HF_ARRAY_LEN(types); i++) {
+    assert_ok(open_by(types[i], h, &bare, key, &point, 0, &made));
+    struct bytes got = get(h, made, CKA_VALUE);
+    assert_int_equal(secret.len, got.len);
+    assert_memory_equal(secret.data, got.data, secret.len);
+    assert_ok(open_by(types[i], h, &bare, key, &point, 16, &made));
+    got = get(h, made, CKA_VALUE);
+    assert_memory_equal(secret.data + 16, got.data, 16);
+  }
 }
 
 static CK_RV unwrap(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HANDLE with, struct bytes *wrapped,
@@ -403,6 +412,26 @@ static void test_wrap(void **state)
   }
 }
 
+/* What the tests above have an answer for; another one that encapsulates needs one, too. */
+static void test_all_have_an_answer(void **state)
+{
+  (void)state;
+  static const CK_MECHANISM_TYPE known[] = { CKM_ML_KEM, CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE };
+  CK_MECHANISM_TYPE types[512];
+  CK_ULONG count = HF_ARRAY_LEN(types);
+  (void)start();
+  assert_ok(C_GetMechanismList(rig_first_slot(), types, &count));
+  for (CK_ULONG i = 0; i < count; i++) {
+    CK_MECHANISM_INFO info;
+    bool found = false;
+    assert_ok(C_GetMechanismInfo(rig_first_slot(), types[i], &info));
+    for (size_t k = 0; k < HF_ARRAY_LEN(known); k++)
+      found |= known[k] == types[i];
+    if (info.flags & CKF_ENCAPSULATE && !found)
+      fail_msg("mechanism 0x%lx has no answer", types[i]);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -414,6 +443,7 @@ int main(void)
     RIG_TEST(test_curve_known_answer),
     RIG_TEST(test_unwrap_known_answers),
     RIG_TEST(test_wrap),
+    RIG_TEST(test_all_have_an_answer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
