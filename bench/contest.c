@@ -16,35 +16,51 @@ struct worker {
   void *arg;
   atomic_bool *stop;
   unsigned long count;
+  double processor_seconds;
 };
+
+static double processor_now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
 
 static void *work(void *arg)
 {
   struct worker *w = arg;
+  double start = processor_now();
   for (w->count = 0; !atomic_load_explicit(w->stop, memory_order_relaxed); w->count++)
     w->once(w->arg);
+  w->processor_seconds = processor_now() - start;
   return NULL;
 }
 
-static double rate(const struct contender *contender, int threads)
+/* So many a second, and a second of the processor. */
+struct rate {
+  double wall, processor;
+};
+
+static struct rate rate(const struct contender *contender, int threads)
 {
   atomic_bool stop = false;
   pthread_t ids[CONTEST_THREADS];
   struct worker workers[CONTEST_THREADS];
   double start = rig_now();
   for (int i = 0; i < threads; i++) {
-    workers[i] = (struct worker){ contender->once, contender->args[i], &stop, 0 };
+    workers[i] = (struct worker){ contender->once, contender->args[i], &stop, 0, 0 };
     pthread_create(&ids[i], NULL, work, &workers[i]);
   }
   struct timespec pause = { 0, (long)(slice_seconds * 1e9) };
   nanosleep(&pause, NULL);
   stop = true;
-  unsigned long count = 0;
+  double count = 0, seconds = 0;
   for (int i = 0; i < threads; i++) {
     pthread_join(ids[i], NULL);
-    count += workers[i].count;
+    count += (double)workers[i].count;
+    seconds += workers[i].processor_seconds;
   }
-  return (double)count / (rig_now() - start);
+  return (struct rate){ count / (rig_now() - start), count / seconds };
 }
 
 void contest_heading(const char *what, const struct contender *contenders, int count)
@@ -56,13 +72,15 @@ void contest_heading(const char *what, const struct contender *contenders, int c
 }
 
 static void report(const char *what, int threads, const struct contender *contenders, int count,
-                   double rates[CONTEST_MAX][ROUNDS], double single[CONTEST_MAX])
+                   struct rate rates[CONTEST_MAX][ROUNDS], double single[CONTEST_MAX])
 {
-  double ratios[CONTEST_MAX][ROUNDS], medians[CONTEST_MAX] = { 0 };
+  double walls[ROUNDS], ratios[CONTEST_MAX][ROUNDS], medians[CONTEST_MAX] = { 0 };
   for (int c = 0; c < count; c++) {
-    for (int r = 0; r < ROUNDS; r++)
-      ratios[c][r] = rates[c][r] / rates[0][r];
-    medians[c] = rig_median(rates[c], ROUNDS);
+    for (int r = 0; r < ROUNDS; r++) {
+      walls[r] = rates[c][r].wall;
+      ratios[c][r] = threads == 1 ? rates[c][r].processor / rates[0][r].processor : rates[c][r].wall / rates[0][r].wall;
+    }
+    medians[c] = rig_median(walls, ROUNDS);
     if (threads == 1)
       single[c] = medians[c];
   }
@@ -79,11 +97,12 @@ static void report(const char *what, int threads, const struct contender *conten
 
 void contest_run(const char *what, const struct contender *contenders, int count)
 {
-  double rates[CONTEST_MAX][ROUNDS] = { { 0 } }, single[CONTEST_MAX] = { 0 };
+  struct rate rates[CONTEST_MAX][ROUNDS] = { { { 0, 0 } } };
+  double single[CONTEST_MAX] = { 0 };
   for (int threads = 1; threads <= CONTEST_THREADS; threads *= 2) {
     for (int r = -1; r < ROUNDS; r++) /* the first warms up */
       for (int c = 0; c < count; c++) {
-        double value = contenders[c].once ? rate(&contenders[c], threads) : 0;
+        struct rate value = contenders[c].once ? rate(&contenders[c], threads) : (struct rate){ 0, 0 };
         if (r >= 0)
           rates[c][r] = value;
       }

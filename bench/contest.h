@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The same work by several contenders, on 1, 2 and 4 threads. They take turns in short slices, so that a drift of the machine's
- * speed meets all alike; figures are medians, ratios are taken within a round.
+ * speed meets all alike; figures are medians, ratios are taken within a round: on one thread of the processor's time, for other
+ * programs take their part of the clock's; on several of the clock's, for a thread that waits for another one counts, too.
  */
 #ifndef HF_BENCH_CONTEST_H
 #define HF_BENCH_CONTEST_H
