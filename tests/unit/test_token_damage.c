@@ -16,7 +16,7 @@ enum {
   FILE_MAX = 4 << 20,
   PAGE = 4096,
   META_BYTES = 160,
-  FLIPS = 500,
+  FLIPS = 400,
   CUTS = 40,
   POINT_MAX = 80
 };
@@ -69,10 +69,15 @@ static CK_RV create(CK_SESSION_HANDLE h, unsigned i)
   return C_CreateObject(h, tmpl, 5, &object);
 }
 
+/* In memory where there is such a place: the disk's own time is of no interest here, and thousands of writes are synced. */
 static int group_up(void **state)
 {
+  (void)state;
   char dir[PATH_MAX];
-  rig_up(state);
+  snprintf(rig_dir, sizeof(rig_dir), "%s/hf-token-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+  assert_non_null(mkdtemp(rig_dir));
+  rig_write_conf("");
+  assert_ok(C_Initialize(NULL));
   CK_SESSION_HANDLE h = rig_user_session();
   struct rig_pair pair = rig_ec(h, true);
   CK_ATTRIBUTE point = { CKA_EC_POINT, store.point, sizeof(store.point) };
