@@ -135,7 +135,7 @@ static hf_err try_agreement(struct trial *t)
   peer = EVP_PKEY_Q_keygen(cli_own_context(), NULL, EVP_PKEY_get0_type_name(key));
   if (!peer || EVP_PKEY_get_raw_public_key(peer, point, &point_len) != 1 || !agree(key, peer, expected, &len))
     return wrong("the curve");
-  CK_ECDH1_DERIVE_PARAMS params = { .kdf = CKD_NULL, .public_data_len = point_len, .public_data = point };
+  CK_ECDH1_DERIVE_PARAMS params = { .kdf = CKD_NULL, .ulPublicDataLen = point_len, .pPublicData = point };
   t->mechanism = (CK_MECHANISM){ t->mechanism.mechanism, &params, sizeof(params) };
   HF_TRY(derive(t, len, &secret));
   bool same = hf_slice_equal(hf_slice(expected, len), hf_slice(secret.data, secret.len));
