@@ -23,7 +23,7 @@ struct pages {
   _Atomic size_t there;       /* pages of the file, at least */
   _Atomic(uint64_t) *checked; /* a bit a page */
   size_t checked_bytes;
-  atomic_bool free_checked;
+  uint64_t *free; /* a bit a page, as of the write that is under way */
 };
 
 static hf_err damaged(const struct pages *pages, size_t number, const char *fault)
@@ -96,10 +96,13 @@ static hf_err map_file(struct pages *pages)
   void *map = mmap(NULL, pages->map_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, pages->fd, 0);
   void *checked =
       mmap(NULL, pages->checked_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *free =
+      mmap(NULL, pages->checked_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   int saved = errno;
+  pages->free = free == MAP_FAILED ? NULL : free;
   pages->map = map == MAP_FAILED ? NULL : map;
   pages->checked = checked == MAP_FAILED ? NULL : checked;
-  return pages->map && pages->checked ? HF_OK : hf_fail_errno(saved, "%s/data.mdb", pages->dir);
+  return pages->map && pages->checked && pages->free ? HF_OK : hf_fail_errno(saved, "%s/data.mdb", pages->dir);
 }
 
 static hf_err open_all(struct pages *pages)
@@ -144,6 +147,8 @@ struct pages *pages_close(struct pages *pages)
     munmap((void *)(uintptr_t)pages->map, pages->map_bytes);
   if (pages->checked)
     munmap(pages->checked, pages->checked_bytes);
+  if (pages->free)
+    munmap(pages->free, pages->checked_bytes);
   if (pages->fd >= 0)
     close(pages->fd);
   free((void *)(uintptr_t)pages->dir);
@@ -196,6 +201,16 @@ static hf_err visit(struct pages *pages, const struct page_claim *claim, const u
   return HF_OK;
 }
 
+static bool is_free(const struct pages *pages, size_t number)
+{
+  return pages->free[number / WORD_BITS] >> number % WORD_BITS & 1;
+}
+
+static hf_err used_and_free(const struct pages *pages, size_t number)
+{
+  return damaged(pages, number, "is in use, and on the list of free pages");
+}
+
 /* Walks */
 
 static unsigned leaf_level(const struct walk *walk)
@@ -213,6 +228,8 @@ static hf_err enter(struct walk *walk, unsigned level, size_t number, struct hf_
                               .low = low,
                               .below = below };
   HF_TRY(visit(walk->pages, &claim, &walk->level[level].page));
+  if (walk->writes && is_free(walk->pages, number))
+    return used_and_free(walk->pages, number);
   walk->level[level].at = 0;
   walk->level[level].low = low;
   walk->level[level].below = below;
@@ -301,6 +318,7 @@ hf_err walk_seek(struct pages *pages, const struct snapshot *snapshot, const str
 {
   walk->pages = pages;
   walk->end = snapshot->end;
+  walk->writes = snapshot->writes;
   walk->tree = *tree;
   *ret_there = false;
   if (tree->root == PAGE_NONE)
@@ -347,6 +365,8 @@ hf_err walk_value(const struct walk *walk, struct hf_slice *ret_value)
   if (count > walk->end || first > walk->end - count || !is_there(pages, first, count))
     return damaged(pages, first, "is missing");
   const uint8_t *page = pages->map + first * pages->page_bytes;
+  if (walk->writes && is_free(pages, first))
+    return used_and_free(pages, first);
   const char *fault = page_overflow_fault(page, pages->page_bytes, first, walk->end, entry.value.len);
   if (fault)
     return damaged(pages, first, fault);
@@ -463,16 +483,20 @@ static hf_err free_value(struct pages *pages, const struct snapshot *snapshot, s
   bool good = room > 0 && count < room;
   for (size_t i = 1; good && i <= count; i++) {
     size_t number = number_at(value, i);
-    good = number >= PAGE_METAS && number < (i > 1 ? number_at(value, i - 1) : snapshot->end);
+    good =
+        number >= PAGE_METAS && number < (i > 1 ? number_at(value, i - 1) : snapshot->end) && !is_free(pages, number);
+    if (good)
+      pages->free[number / WORD_BITS] |= UINT64_C(1) << number % WORD_BITS;
   }
   return good ? HF_OK : hf_fail(pages->kind->damaged, "%s/data.mdb: its list of free pages", pages->dir);
 }
 
-hf_err pages_check_free(struct pages *pages, const struct snapshot *snapshot)
+/* Twice: what leads to the list and to the tables must not be on it itself. */
+hf_err pages_check_free(struct pages *pages, struct snapshot *snapshot)
 {
-  if (pages->free_checked)
-    return HF_OK;
+  memset(pages->free, 0, (snapshot->end / WORD_BITS + 1) * sizeof(*pages->free));
   HF_TRY(check_all(pages, snapshot, &snapshot->free, free_value));
-  pages->free_checked = true;
-  return HF_OK;
+  snapshot->writes = true;
+  HF_TRY(check_all(pages, snapshot, &snapshot->free, any_value));
+  return find_tables(pages, snapshot);
 }

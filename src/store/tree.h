@@ -23,7 +23,8 @@ void pages_unlock(struct pages *pages);
 /* The trees as one transaction left them. */
 struct snapshot {
   size_t txn;
-  size_t end; /* all pages' numbers are below */
+  size_t end;  /* all pages' numbers are below */
+  bool writes; /* a write begins with it, after pages_check_free: no page in use may be on the list of free pages */
   struct tree free, main, tables[STORE_TABLES_MAX];
 };
 
@@ -34,6 +35,7 @@ hf_err pages_snapshot(struct pages *pages, size_t txn, bool *ret_late, struct sn
 struct walk {
   struct pages *pages;
   size_t end;
+  bool writes;
   struct tree tree;
   struct {
     const uint8_t *page;
@@ -53,7 +55,7 @@ hf_err walk_value(const struct walk *walk, struct hf_slice *ret_value);
 hf_err pages_check_key(struct pages *pages, const struct snapshot *snapshot, unsigned table, struct hf_slice key);
 /* All of a table, its values' pages with them. */
 hf_err pages_check_table(struct pages *pages, const struct snapshot *snapshot, unsigned table);
-/* LMDB's list of free pages, whose form is checked; every write uses it. Once. */
-hf_err pages_check_free(struct pages *pages, const struct snapshot *snapshot);
+/* LMDB's list of free pages, whose form is checked; each write uses it. Makes the snapshot one that writes. By the one writer. */
+hf_err pages_check_free(struct pages *pages, struct snapshot *snapshot);
 
 #endif
