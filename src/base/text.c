@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 
+#include <ctype.h>
+
 static size_t min3(size_t a, size_t b, size_t c)
 {
   size_t least = a < b ? a : b;
@@ -69,4 +71,22 @@ bool hf_is_utf8(struct hf_slice text)
     at += step;
   }
   return true;
+}
+
+struct hf_slice hf_text_trimmed(const char *text)
+{
+  while (isspace((unsigned char)*text))
+    text++;
+  size_t len = strlen(text);
+  while (len > 0 && isspace((unsigned char)text[len - 1]))
+    len--;
+  return hf_slice(text, len);
+}
+
+char *hf_text_trim(char *text)
+{
+  struct hf_slice trimmed = hf_text_trimmed(text);
+  char *begin = text + ((const char *)trimmed.data - text);
+  begin[trimmed.len] = '\0';
+  return begin;
 }

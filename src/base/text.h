@@ -15,4 +15,9 @@ size_t hf_utf8_len(struct hf_slice text);
 
 bool hf_is_utf8(struct hf_slice text);
 
+/* What is between the blanks at both ends; a view into text. */
+struct hf_slice hf_text_trimmed(const char *text);
+/* The same by cutting text, which the result points into. */
+char *hf_text_trim(char *text);
+
 #endif

@@ -2,8 +2,8 @@
 #include "softhsm/conf.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <pwd.h>
 
@@ -24,16 +24,6 @@ static void find_file(char out[PATH_MAX])
     snprintf(out, PATH_MAX, "/etc/softhsm/softhsm2.conf");
 }
 
-static char *trim(char *text)
-{
-  while (isspace((unsigned char)*text))
-    text++;
-  size_t len = strlen(text);
-  while (len > 0 && isspace((unsigned char)text[len - 1]))
-    text[--len] = '\0';
-  return text;
-}
-
 /* The value, where the line is one of this key. */
 static char *value_of(char *line, const char *key)
 {
@@ -42,8 +32,8 @@ static char *value_of(char *line, const char *key)
   if (!equals)
     return NULL;
   *equals = '\0';
-  char *value = trim(equals + 1);
-  return strcmp(trim(line), key) == 0 && value[0] ? value : NULL;
+  char *value = hf_text_trim(equals + 1);
+  return strcmp(hf_text_trim(line), key) == 0 && value[0] ? value : NULL;
 }
 
 hf_err softhsm_tokendir(char *out, size_t size)

@@ -53,9 +53,25 @@ static void utf8_is_that_of_the_rfc(void **state)
     assert_int_equal(hf_is_utf8(hf_slice(rows[i].text, strlen(rows[i].text))), rows[i].good);
 }
 
+static void test_trimmed(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *text, *trimmed;
+  } rows[] = { { "", "" }, { " \t ", "" }, { "a", "a" }, { "\t a b \n", "a b" }, { "a ", "a" }, { " a", "a" } };
+  for (size_t i = 0; i < HF_ARRAY_LEN(rows); i++) {
+    char text[16];
+    struct hf_slice view = hf_text_trimmed(rows[i].text);
+    assert_int_equal(view.len, strlen(rows[i].trimmed));
+    assert_memory_equal(view.data, rows[i].trimmed, view.len);
+    snprintf(text, sizeof(text), "%s", rows[i].text);
+    assert_string_equal(hf_text_trim(text), rows[i].trimmed);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = { cmocka_unit_test(test_distance), cmocka_unit_test(test_long_texts_are_cut),
-                                      cmocka_unit_test(utf8_is_that_of_the_rfc) };
+                                      cmocka_unit_test(utf8_is_that_of_the_rfc), cmocka_unit_test(test_trimmed) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

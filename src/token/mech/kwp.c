@@ -30,3 +30,11 @@ bool kwp_run(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, const uint8_t *key, 
   hf_buf_commit(out, (size_t)len);
   return true;
 }
+
+size_t kwp_crypt_size(const struct op *op, size_t in_len, bool last)
+{
+  (void)last; /* it is all in one part */
+  if (op->kind == OP_WRAP)
+    return op->out_len + (in_len + KWP_BLOCK - 1) / KWP_BLOCK * KWP_BLOCK + KWP_BLOCK;
+  return in_len > op->out_len ? in_len - op->out_len : 0;
+}

@@ -3,7 +3,7 @@
 #ifndef HF_TOKEN_MECH_KWP_H
 #define HF_TOKEN_MECH_KWP_H
 
-#include "token/mech/mech.h"
+#include "token/mech/op.h"
 
 enum { KWP_AES_MAX = 32, KWP_BLOCK = 8, KWP_LEAST = 16 };
 
@@ -14,10 +14,7 @@ const EVP_CIPHER *kwp_cipher(CK_ULONG bits);
 bool kwp_run(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, const uint8_t *key, bool wrap, struct hf_slice in,
              struct hf_buf *out);
 
-/* How many bytes in_len bytes are when they are wrapped. */
-static inline size_t kwp_size(size_t in_len)
-{
-  return (in_len + KWP_BLOCK - 1) / KWP_BLOCK * KWP_BLOCK + KWP_BLOCK;
-}
+/* struct mech_ops's, where op->out_len bytes stand before what is wrapped. */
+size_t kwp_crypt_size(const struct op *op, size_t in_len, bool last);
 
 #endif

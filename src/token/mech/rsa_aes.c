@@ -79,12 +79,4 @@ static hf_err wrap_or_unwrap(struct op *op, struct hf_slice in, bool last, uint8
   return (op->kind == OP_WRAP ? wrap : unwrap)(op, in, ret_out, ret_len);
 }
 
-static size_t crypt_size(const struct op *op, size_t in_len, bool last)
-{
-  (void)last;
-  if (op->kind == OP_WRAP)
-    return op->out_len + kwp_size(in_len);
-  return in_len > op->out_len ? in_len - op->out_len : 0;
-}
-
-const struct mech_ops mech_rsa_aes = { .prepare = prepare, .crypt = wrap_or_unwrap, .crypt_size = crypt_size };
+const struct mech_ops mech_rsa_aes = { .prepare = prepare, .crypt = wrap_or_unwrap, .crypt_size = kwp_crypt_size };

@@ -2,6 +2,7 @@
 #include "token/simulation/plan.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -144,14 +145,10 @@ hf_err fault_parse(const char *text, struct fault *ret_fault)
 {
   struct fault fault = { .kind = FAULT_NONE };
   char words[FAULT_TEXT_MAX], *rest = words, *word;
-  while (isspace((unsigned char)*text))
-    text++;
-  size_t len = strlen(text);
-  while (len > 0 && isspace((unsigned char)text[len - 1]))
-    len--;
-  if (len >= sizeof(words))
-    return hf_fail(HF_ERR_PARSE, "a fault of %zu characters (expected at most %d)", len, FAULT_TEXT_MAX - 1);
-  snprintf(fault.text, sizeof(fault.text), "%.*s", (int)len, text);
+  struct hf_slice trimmed = hf_text_trimmed(text);
+  if (trimmed.len >= sizeof(words))
+    return hf_fail(HF_ERR_PARSE, "a fault of %zu characters (expected at most %d)", trimmed.len, FAULT_TEXT_MAX - 1);
+  snprintf(fault.text, sizeof(fault.text), "%.*s", (int)trimmed.len, (const char *)trimmed.data);
   memcpy(words, fault.text, sizeof(words));
   while ((word = strsep(&rest, " \t")) != NULL)
     if (word[0])
