@@ -222,7 +222,7 @@ static int run(int argc, char **argv)
     if (c == 'v' || c == 0x100 + UTIL_VERSION)
       return print_and_end(HF_VERSION "\n", 0);
     if (c == 0x100 + UTIL_SHOW_CONFIG)
-      return show_config(optarg);
+      return show_config(optarg ? optarg : given);
     util.values[c - 0x100] = optarg ? optarg : given;
   }
   return run_action(&util);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -277,6 +278,7 @@ hf_err store_read_begin(struct store *store, struct store_txn **ret_txn)
 {
   struct store_txn *txn = NULL;
   HF_TRY(txn_open(store, &txn));
+  assert(txn);
   hf_err e = txn_snapshot(txn);
   if (hf_failed(e)) {
     mdb_txn_abort(txn->mdb);

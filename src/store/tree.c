@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -71,7 +72,7 @@ static hf_err read_metas(struct pages *pages, struct page_meta metas[PAGE_METAS]
 /* A commit of another process may be half-written when it is read: then it is whole a moment later. */
 static hf_err check_head(struct pages *pages)
 {
-  struct page_meta metas[PAGE_METAS];
+  struct page_meta metas[PAGE_METAS] = { 0 };
   struct stat file;
   hf_err e = read_metas(pages, metas);
   for (int i = 0; i < HEAD_TRIES && hf_failed(e); i++) {
@@ -81,6 +82,7 @@ static hf_err check_head(struct pages *pages)
   HF_TRY(e);
   if (fstat(pages->fd, &file) != 0)
     return hf_fail_errno(errno, "%s/data.mdb", pages->dir);
+  assert(metas[0].page_bytes);
   pages->page_bytes = metas[0].page_bytes;
   pages->there = (size_t)file.st_size / pages->page_bytes;
   size_t last = newer_of(metas)->last, most = pages->map_bytes / pages->page_bytes;
@@ -309,7 +311,7 @@ static unsigned child_for(const struct walk *walk, const uint8_t *branch, struct
 static hf_err check_before(const struct walk *walk)
 {
   struct walk before = *walk;
-  bool there;
+  bool there = false;
   return walk->level[leaf_level(walk)].at == 0 ? step(&before, FIRST, &there) : HF_OK;
 }
 
@@ -379,10 +381,10 @@ hf_err walk_value(const struct walk *walk, struct hf_slice *ret_value)
 static hf_err find_tables(struct pages *pages, struct snapshot *snapshot)
 {
   for (size_t i = 0; i < STORE_TABLES_MAX && pages->kind->tables[i]; i++) {
-    struct walk walk;
-    bool there;
+    struct walk walk = { 0 };
+    bool there = false;
     const char *name = pages->kind->tables[i];
-    struct hf_slice key = hf_slice(name, strlen(name)), value;
+    struct hf_slice key = hf_slice(name, strlen(name)), value = { 0 };
     HF_TRY(walk_seek(pages, snapshot, &snapshot->main, key, &walk, &there));
     if (!there || !hf_slice_equal(walk_key(&walk), key))
       return hf_fail(pages->kind->damaged, "%s/data.mdb: the table %s is missing", pages->dir, name);
@@ -397,7 +399,7 @@ static hf_err find_tables(struct pages *pages, struct snapshot *snapshot)
 /* Transaction N is told of by page N % 2 until N + 2 begins to be written, for which N + 1 must be there. */
 hf_err pages_snapshot(struct pages *pages, size_t txn, bool *ret_late, struct snapshot *ret_snapshot)
 {
-  struct page_meta meta;
+  struct page_meta meta = { 0 };
   size_t number = txn % PAGE_METAS, other = 1 - number;
   enum page_verdict verdict = page_meta_read(pages->map + number * pages->page_bytes, number, &meta);
   *ret_late = page_meta_txn(pages->map + other * pages->page_bytes) > txn ||
@@ -430,9 +432,9 @@ static hf_err check_beside(const struct walk *walk, unsigned level)
 
 hf_err pages_check_key(struct pages *pages, const struct snapshot *snapshot, unsigned table, struct hf_slice key)
 {
-  struct walk walk;
-  struct hf_slice value;
-  bool there;
+  struct walk walk = { 0 };
+  struct hf_slice value = { 0 };
+  bool there = false;
   HF_TRY(walk_seek(pages, snapshot, &snapshot->tables[table], key, &walk, &there));
   if (there && hf_slice_equal(walk_key(&walk), key))
     HF_TRY(walk_value(&walk, &value));
@@ -444,9 +446,9 @@ hf_err pages_check_key(struct pages *pages, const struct snapshot *snapshot, uns
 static hf_err check_all(struct pages *pages, const struct snapshot *snapshot, const struct tree *tree,
                         hf_err (*check)(struct pages *pages, const struct snapshot *snapshot, struct hf_slice value))
 {
-  struct walk walk;
-  struct hf_slice value;
-  bool there;
+  struct walk walk = { 0 };
+  struct hf_slice value = { 0 };
+  bool there = false;
   HF_TRY(walk_seek(pages, snapshot, tree, hf_slice(NULL, 0), &walk, &there));
   while (there) {
     HF_TRY(walk_value(&walk, &value));

@@ -152,7 +152,7 @@ static hf_err take_params(const struct op *op, struct hf_ck_sp800_108_feedback_k
 static hf_err prepare(struct op *op, const struct op_key *key, const CK_MECHANISM *m)
 {
   (void)m;
-  struct hf_ck_sp800_108_feedback_kdf_params params;
+  struct hf_ck_sp800_108_feedback_kdf_params params = { 0 };
   HF_TRY(take_params(op, &params));
   struct state *state = calloc(1, sizeof(*state));
   if (!state)
