@@ -16,6 +16,7 @@ enum { IDLE_MAX = 8 };
 struct store_txn {
   struct store *store;
   MDB_txn *mdb;
+  struct store_txn *next; /* of those that are left to lie */
   bool writes;
   struct snapshot snapshot; /* of a write: the one that it began with */
 };
