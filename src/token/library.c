@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+enum { FORK_TRIES = 1000, FORK_PAUSE = 100 * 1000 /* ns */ };
+
 enum { SLOTS_MAX = 1024, COUNTERS = 16, CACHE_LINE = 64 };
 
 enum phase { PHASE_DOWN, PHASE_STARTING, PHASE_UP, PHASE_STOPPING };
@@ -19,6 +21,7 @@ enum phase { PHASE_DOWN, PHASE_STARTING, PHASE_UP, PHASE_STOPPING };
 /* Zeros are PHASE_DOWN with nobody inside: what a child finds. */
 struct state {
   _Atomic(enum phase) phase;
+  atomic_uint forking; /* threads that are about to fork */
   struct {
     _Alignas(CACHE_LINE) atomic_uint callers;
   } counters[COUNTERS];
@@ -53,12 +56,24 @@ static atomic_uint *my_counter(struct state *s)
   return &s->counters[mine - 1].callers;
 }
 
+/* Counts the caller in, but not while a fork is waited for. */
+static void count_in(struct state *s, atomic_uint *counter)
+{
+  atomic_fetch_add(counter, 1);
+  while (atomic_load(&s->forking)) {
+    atomic_fetch_sub(counter, 1);
+    while (atomic_load(&s->forking))
+      sched_yield();
+    atomic_fetch_add(counter, 1);
+  }
+}
+
 hf_err library_enter(void)
 {
   struct state *s = state;
   if (s) {
     atomic_uint *counter = my_counter(s);
-    atomic_fetch_add(counter, 1);
+    count_in(s, counter);
     if (atomic_load(&s->phase) == PHASE_UP && !crypto_gone())
       return HF_OK;
     atomic_fetch_sub(counter, 1);
@@ -70,6 +85,33 @@ void library_leave(void)
 {
   struct state *s = state;
   atomic_fetch_sub(my_counter(s), 1);
+}
+
+static bool anybody_inside(struct state *s)
+{
+  for (size_t i = 0; i < COUNTERS; i++)
+    if (atomic_load(&s->counters[i].callers))
+      return true;
+  return false;
+}
+
+/*
+ * libcrypto has locks of the whole process (3.0: one at each random number), and what a thread holds as another one forks is held in
+ * the child for ever. So a fork waits for the calls that are under way, though not for ever: one may take long, or be the forking
+ * thread's own, which a signal interrupted.
+ */
+static void before_fork(void)
+{
+  struct state *s = state;
+  atomic_fetch_add(&s->forking, 1);
+  for (int i = 0; i < FORK_TRIES && anybody_inside(s); i++)
+    nanosleep(&(struct timespec){ .tv_nsec = FORK_PAUSE }, NULL);
+}
+
+/* In the parent; the child's page is zeros. */
+static void after_fork(void)
+{
+  atomic_fetch_sub(&state->forking, 1);
 }
 
 static hf_err state_page(struct state **ret_state)
@@ -87,6 +129,8 @@ static hf_err state_page(struct state **ret_state)
     if (!atomic_compare_exchange_strong(&state, &none, s)) {
       munmap(s, sizeof(*s));
       s = none;
+    } else if (pthread_atfork(before_fork, after_fork, NULL) != 0) {
+      hf_log(HF_LOG_WARNING, "forks will not wait for calls that are under way: out of memory");
     }
   }
   *ret_state = s;
@@ -293,9 +337,8 @@ hf_err library_finalize(void)
   enum phase up = PHASE_UP;
   if (!s || !atomic_compare_exchange_strong(&s->phase, &up, PHASE_STOPPING))
     return hf_fail(HF_ERR_CRYPTOKI_NOT_INITIALIZED, "C_Initialize was not called in this process");
-  for (size_t i = 0; i < COUNTERS; i++)
-    while (atomic_load(&s->counters[i].callers))
-      sched_yield();
+  while (anybody_inside(s))
+    sched_yield();
   sessions_stop();
   free_slots();
   pthread_rwlock_destroy(&library.lock);
